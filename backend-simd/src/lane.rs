@@ -1,6 +1,18 @@
 //! A register of scalars: the few operations that the algorithms of this crate need, over which each
 //! algorithm is written once. Instruction sets are thin instantiations.
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
+pub(crate) mod portable;
+#[cfg(test)]
+mod tests;
+
+use crate::isa::{Element, Kernel};
+
 /// A register of [`Lane::LANES`] scalars.
 ///
 /// # Safety
@@ -10,7 +22,7 @@
 /// `LANES` scalars, valid for every bit pattern.
 pub(crate) unsafe trait Lane: Copy + 'static {
     /// The scalar in each lane.
-    type Elem: Copy + 'static;
+    type Elem: Element;
     /// The result of a comparison, one truth value per lane.
     type Mask: Copy;
     /// Number of lanes.
@@ -58,4 +70,97 @@ pub(crate) unsafe trait Lane: Copy + 'static {
     unsafe fn exponent(self) -> Self;
     /// The mantissa of a positive normal number, scaled to `1 ≤ m < 2`.
     unsafe fn mantissa(self) -> Self;
+
+    /// Edge of the square that [`Lane::transpose`] moves.
+    const SQUARE: usize;
+    /// Copies a square of `SQUARE × SQUARE` scalars, transposed: `to[j][i] ← from[i][j]`, where rows are `from_row`
+    /// and `to_row` scalars apart and columns are adjacent on both sides. The two sides do not overlap.
+    unsafe fn transpose(from: *const Self::Elem, from_row: isize, to: *mut Self::Elem, to_row: isize);
+    /// The sum of all lanes as a fixed tree over halves: lane `i` plus lane `i + LANES / 2`, and so on.
+    unsafe fn sum(self) -> Self::Elem;
+
+    /// Runs a kernel over this register type inside a function that enables its instruction set.
+    unsafe fn enter<K: Kernel<Self::Elem>>(kernel: K) -> K::Output;
 }
+
+/// Implements [`Lane`] for a register of an instruction set: the operations that are one intrinsic of the usual
+/// argument order by name, the others as methods.
+macro_rules! lane {
+    (
+        $(#[$doc:meta])*
+        $name:ident($reg:ty): $lanes:literal of $elem:ty, mask $mask:ty, square $square:literal, features $features:literal;
+        splat $splat:ident, load $load:ident, store $store:ident,
+        add $add:ident, sub $sub:ident, mul $mul:ident, div $div:ident, sqrt $sqrt:ident;
+        $($methods:tt)*
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        #[repr(transparent)]
+        pub(crate) struct $name($reg);
+
+        // SAFETY: the type is a transparent register of `LANES` scalars; each method runs intrinsics of the set that
+        // `features` names and nothing else, and `enter` enables just that set.
+        unsafe impl crate::lane::Lane for $name {
+            type Elem = $elem;
+            type Mask = $mask;
+            const LANES: usize = $lanes;
+            const FUSED: bool = true;
+            const SQUARE: usize = $square;
+
+            #[inline(always)]
+            unsafe fn splat(x: $elem) -> Self {
+                // SAFETY: the caller's function enables the set.
+                Self(unsafe { $splat(x) })
+            }
+            #[inline(always)]
+            unsafe fn load(from: *const $elem) -> Self {
+                // SAFETY: the caller's function enables the set and `from` is valid for `LANES` scalars.
+                Self(unsafe { $load(from) })
+            }
+            #[inline(always)]
+            unsafe fn store(self, to: *mut $elem) {
+                // SAFETY: the caller's function enables the set and `to` is valid for `LANES` scalars.
+                unsafe { $store(to, self.0) }
+            }
+            crate::lane::lane!(@binary add $add, sub $sub, mul $mul, div $div);
+            #[inline(always)]
+            unsafe fn sqrt(self) -> Self {
+                // SAFETY: the caller's function enables the set.
+                Self(unsafe { $sqrt(self.0) })
+            }
+
+            #[inline(always)]
+            unsafe fn enter<K: crate::isa::Kernel<$elem>>(kernel: K) -> K::Output {
+                #[target_feature(enable = $features)]
+                fn with_features<K: crate::isa::Kernel<$elem>>(kernel: K) -> K::Output {
+                    // SAFETY: this function enables the set that the lane type stands for.
+                    unsafe { kernel.run::<$name>() }
+                }
+                // SAFETY: the caller has found the set to be available on this machine.
+                unsafe { with_features(kernel) }
+            }
+
+            $($methods)*
+        }
+    };
+    (@binary $($method:ident $intrinsic:ident),*) => {
+        $(
+            #[inline(always)]
+            unsafe fn $method(self, other: Self) -> Self {
+                // SAFETY: the caller's function enables the set.
+                Self(unsafe { $intrinsic(self.0, other.0) })
+            }
+        )*
+    };
+    // A method of the given signature whose body is a call of intrinsics.
+    (@method $($name:ident($($arg:ident: $type:ty),*) -> $out:ty = $body:expr;)*) => {
+        $(
+            #[inline(always)]
+            unsafe fn $name($($arg: $type),*) -> $out {
+                // SAFETY: the caller's function enables the set, and pointers are valid as the trait demands.
+                unsafe { $body }
+            }
+        )*
+    };
+}
+pub(crate) use lane;

@@ -1,1 +1,11 @@
-//! Skeleton.
+//! The SIMD backend of chainrule: packed matrix products and vector functions over lanes, dispatched at run time.
+
+#![allow(
+    clippy::inline_always,
+    reason = "a kernel's parts must become part of the function that enables its set"
+)]
+
+mod isa;
+mod lane;
+
+pub use isa::{ISA_VARIABLE, Isa, IsaError};
