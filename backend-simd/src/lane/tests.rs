@@ -99,11 +99,12 @@ macro_rules! check {
     ($test:ident, $t:ident, $mantissa:literal, $bias:literal) => {
         #[test]
         #[allow(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "small numbers"
+            clippy::cast_lossless,
+            clippy::cast_possible_wrap,
+            clippy::float_cmp,
+            reason = "small numbers, equal bits"
         )]
+        #[allow(clippy::cast_possible_truncation, reason = "exponents are small")]
         fn $test() {
             let magnitude: Lanes<$t> = std::array::from_fn(|i| (i as $t - 7.3) * 1.37 + 0.5 * (i % 3) as $t);
             let other: Lanes<$t> =
