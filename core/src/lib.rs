@@ -1,18 +1,46 @@
-//! Skeleton of the core: the trait and what it needs.
+//! The core of chainrule: the [`Backend`] trait, and backpropagation over any backend that has it.
+//!
+//! Read [`backprop`] first, then [`Dense`]: the equations stand there as code. A [`Network`] is a chain of [`Layer`]s over one
+//! flat vector of parameters; a [`Workspace`] holds all that a step computes; a [`Trainer`] goes through the data. What
+//! computes is a [`Backend`], a value that the caller passes.
+#![forbid(unsafe_code)]
+
 mod activation;
 mod backend;
+pub mod backprop;
 pub mod check;
+mod dense;
 mod error;
+mod gradient_check;
+pub mod initializer;
+pub mod layer;
 mod loss;
+mod metric;
+mod network;
+mod optimizer;
+pub mod random;
 mod scalar;
+mod softmax;
 mod targets;
+mod trainer;
+mod workspace;
 
 pub use activation::Activation;
 pub use backend::{Accumulate, Backend, Descent, Slope};
+pub use dense::Dense;
 pub use error::{Error, Result, Shape};
+pub use gradient_check::{GradientCheck, gradient_check};
+pub use initializer::Initializer;
+pub use layer::{Layer, Mode};
 pub use loss::{
     BinaryCrossEntropy, CrossEntropy, Link, Loss, MeanSquaredError, OverOutputs, Quadratic, Score,
     loss_by_name,
 };
+pub use metric::{Accuracy, MeanAbsoluteError, Metric, RootMeanSquaredError};
+pub use network::{NamedParameter, Network, NetworkBuilder};
+pub use optimizer::{Optimizer, Sgd};
 pub use scalar::Scalar;
+pub use softmax::{Elementwise, Softmax};
 pub use targets::{Dataset, Targets};
+pub use trainer::{Epoch, Evaluation, Step, Trainer, evaluate};
+pub use workspace::Workspace;

@@ -317,3 +317,23 @@ pub fn loss_by_name<T: Scalar>(name: &str) -> Result<Box<dyn Loss<T>>> {
         }
     })
 }
+
+impl<T: Scalar, L: Loss<T> + ?Sized> Loss<T> for Box<L> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn link(&self) -> Option<Link> {
+        (**self).link()
+    }
+
+    fn evaluate(
+        &self,
+        backend: &dyn Backend<T>,
+        outputs: &ArrayRef2<T>,
+        targets: Targets<'_, T>,
+        delta: Option<&mut ArrayRef2<T>>,
+    ) -> Result<Score> {
+        (**self).evaluate(backend, outputs, targets, delta)
+    }
+}

@@ -3,6 +3,7 @@
 use ndarray::{ArrayRef2, ArrayView2};
 
 use crate::error::Shape;
+use crate::layer::rows_of;
 use crate::{Error, Result, Scalar};
 
 /// The targets of a batch or of a data set, one per row, borrowed.
@@ -15,6 +16,14 @@ pub enum Targets<'a, T> {
 }
 
 impl<T: Scalar> Targets<'_, T> {
+    /// The rows from `start` to `end`.
+    pub(crate) fn slice(self, start: usize, end: usize) -> Self {
+        match self {
+            Self::Classes(labels) => Self::Classes(&labels[start..end]),
+            Self::Values(values) => Self::Values(rows_of(values, start, end)),
+        }
+    }
+
     /// The number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -30,11 +39,11 @@ impl<T: Scalar> Targets<'_, T> {
         self.len() == 0
     }
 
-    /// The rows from `start` to `end`.
-    pub(crate) fn rows(&self, start: usize, end: usize) -> Targets<'_, T> {
+    /// The number of values per row; none for classes.
+    pub(crate) fn columns(&self) -> Option<usize> {
         match self {
-            Self::Classes(labels) => Targets::Classes(&labels[start..end]),
-            Self::Values(values) => Targets::Values(values.slice(ndarray::s![start..end, ..])),
+            Self::Classes(_) => None,
+            Self::Values(values) => Some(values.ncols()),
         }
     }
 
@@ -128,8 +137,8 @@ impl<'a, T: Scalar> Dataset<'a, T> {
                 expected: inputs.nrows().into(),
             });
         }
-        check_finite("inputs", inputs)?;
-        if let Targets::Values(values) = targets {
+        check_finite("inputs", &inputs)?;
+        if let Targets::Values(values) = &targets {
             check_finite("targets", values)?;
         }
         Ok(Self { inputs, targets })
@@ -144,21 +153,24 @@ impl<'a, T: Scalar> Dataset<'a, T> {
 
     /// The inputs, n × n_x.
     #[must_use]
-    pub fn inputs(&self) -> ArrayView2<'a, T> {
-        self.inputs
+    pub fn inputs(&self) -> ArrayView2<'_, T> {
+        self.inputs.view()
     }
 
     /// The targets, n of them.
     #[must_use]
-    pub fn targets(&self) -> Targets<'a, T> {
-        self.targets
+    pub fn targets(&self) -> Targets<'_, T> {
+        match &self.targets {
+            Targets::Classes(labels) => Targets::Classes(labels),
+            Targets::Values(values) => Targets::Values(values.view()),
+        }
     }
 }
 
 /// Refuses NaN and infinities, naming the first one's place.
-pub(crate) fn check_finite<T: Scalar>(what: &'static str, values: ArrayView2<'_, T>) -> Result<()> {
-    // x − x is 0 for the finite and NaN for the rest; a sum of these is quick and can't overflow.
-    let finite = |slice: &[T]| slice.iter().fold(T::zero(), |sum, &x| sum + (x - x)) == T::zero();
+pub(crate) fn check_finite<T: Scalar>(what: &'static str, values: &ArrayRef2<T>) -> Result<()> {
+    // 0 x is 0 for the finite and NaN for the rest; a sum of these is quick and can't overflow.
+    let finite = |slice: &[T]| slice.iter().fold(T::zero(), |sum, &x| sum + T::zero() * x) == T::zero();
     for (row, line) in values.rows().into_iter().enumerate() {
         if line.as_slice().is_some_and(finite) {
             continue;
