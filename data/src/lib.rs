@@ -1,1 +1,37 @@
-//! Skeleton.
+//! Readers of data sets for chainrule, and reproducible splits of them.
+//!
+//! | what | where | gives |
+//! | --- | --- | --- |
+//! | CSV files with a column of classes | [`csv`] | [`LabelledData`] |
+//! | MNIST and its look-alikes (four IDX files) | [`mnist`] | [`Split`] of [`LabelledData`] |
+//! | any IDX file of unsigned bytes | [`idx`] | [`ArrayD<u8>`](ndarray::ArrayD) |
+//! | 1,797 handwritten digits, compiled in | [`digits()`], [`digits_split()`] | [`LabelledData`], [`Split`] |
+//!
+//! In every matrix one row is one sample. Files may be gzipped: that is told from their first bytes, never from their name.
+//! Everything is generic over the floating-point type `T` (`f32`, `f64`: whatever implements [`num_traits::Float`]).
+//!
+//! What comes from outside never causes a panic: whatever is wrong with a file is told by one type, [`Error`], which says
+//! where it is wrong, what was found and what was expected.
+//!
+//! ```
+//! use chainrule_data::{Split, digits_split};
+//!
+//! let Split { train, test } = digits_split::<f32>(42);
+//! assert_eq!((train.len(), test.len()), (1438, 359));
+//! assert_eq!((train.features(), train.classes()), (64, 10));
+//! ```
+#![forbid(unsafe_code)]
+
+mod digits;
+mod error;
+mod labelled;
+mod shuffle;
+mod source;
+
+pub mod csv;
+pub mod idx;
+pub mod mnist;
+
+pub use digits::{digits, digits_split};
+pub use error::{Error, Position};
+pub use labelled::{LabelledData, Split};
