@@ -6,7 +6,10 @@
 )]
 #![allow(dead_code, reason = "the kernels that use these parts are on their way")]
 
+mod gemm;
 mod isa;
 mod lane;
+mod vmath;
 
 pub use isa::{ISA_VARIABLE, Isa, IsaError};
+pub use vmath::{Function, VectorMath, VectorScalar};
