@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
+use crate::gemm::Lanes;
 use crate::lane::{Lane, portable};
 
 #[cfg(target_arch = "x86_64")]
@@ -207,13 +208,13 @@ pub(crate) trait Element:
     #[allow(dead_code, reason = "tests compare in f64")]
     fn to_f64(self) -> f64;
 
-    type Portable: Lane<Elem = Self>;
+    type Portable: Lanes<Elem = Self>;
     #[cfg(target_arch = "x86_64")]
-    type Avx2: Lane<Elem = Self>;
+    type Avx2: Lanes<Elem = Self>;
     #[cfg(target_arch = "x86_64")]
-    type Avx512: Lane<Elem = Self>;
+    type Avx512: Lanes<Elem = Self>;
     #[cfg(target_arch = "aarch64")]
-    type Neon: Lane<Elem = Self>;
+    type Neon: Lanes<Elem = Self>;
 }
 
 macro_rules! element {

@@ -1,0 +1,171 @@
+//! The matrix product: C ← A B, C ← C + A B and C ← β C + α (A B), for any strides.
+//!
+//! Shapes: A m × k, B k × n, C m × n. There are two forms, and which one is taken depends on shapes and strides alone:
+//!
+//! - *chain* (`micro`, `driver`): every element of C is one chain of multiply-adds over p = 0, 1, …, k − 1;
+//! - *dot* (`dot`): every element is sixteen partial sums, added as a fixed tree, for operands that both run along k in
+//!   memory while one of them has few rows.
+//!
+//! Blocks, tiles and threads cut C, never a sum, so the bits of a result are the same for any number of threads and for
+//! every instruction set that has fused multiply-add.
+
+mod cache;
+mod dot;
+mod driver;
+mod micro;
+mod pack;
+#[cfg(test)]
+mod tests;
+pub(crate) mod view;
+
+use ndarray::ArrayRef2;
+
+use crate::isa::{Element, Isa, Ready};
+pub(crate) use driver::Lanes;
+use view::{MatMut, MatRef};
+
+/// What happens to the old content of C.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Update<T> {
+    /// C ← A B. The old C is never read.
+    Replace,
+    /// C ← C + A B. In the chain form C is the first term of each chain.
+    Add,
+    /// C ← β C + α (A B), elementwise `mul_add(α, g, β c)` with g as `Replace` would give it.
+    Blend { alpha: T, beta: T },
+}
+
+/// A finished block of C: its first row and column in C, and the block itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block<T> {
+    pub(crate) row: usize,
+    pub(crate) col: usize,
+    pub(crate) c: MatMut<T>,
+}
+
+/// What is done to each finished block while it is in cache. Blocks cover C, each element once; several threads may be at
+/// work on different blocks.
+pub(crate) type Epilogue<'a, T> = &'a (dyn Fn(Block<T>) + Sync);
+
+/// A product to be computed, or a part of one.
+#[derive(Clone, Copy)]
+pub(crate) struct Product<'a, T> {
+    a: MatRef<T>,
+    b: MatRef<T>,
+    c: MatMut<T>,
+    update: Update<T>,
+    epilogue: Option<Epilogue<'a, T>>,
+    /// Where C begins in the C of the whole product, which the epilogue knows.
+    row: usize,
+    col: usize,
+}
+
+/// Computes `update` with A·B on C, then `epilogue` for each block of C.
+///
+/// # Panics
+///
+/// If the shapes do not fit.
+#[inline]
+pub(crate) fn matmul<T: Element>(
+    isa: Ready,
+    a: &ArrayRef2<T>,
+    b: &ArrayRef2<T>,
+    update: Update<T>,
+    c: &mut ArrayRef2<T>,
+    epilogue: Option<Epilogue<'_, T>>,
+) {
+    // SAFETY: the arrays are borrowed until the call returns.
+    unsafe { product(isa, MatRef::new(a), MatRef::new(b), update, MatMut::new(c), epilogue) }
+}
+
+/// As [`matmul`], for views.
+///
+/// # Safety
+///
+/// A and B are valid for reads, C for reads and writes, and C overlaps neither of them. C may be uninitialised under
+/// `Replace`.
+///
+/// # Panics
+///
+/// If the shapes do not fit.
+#[inline]
+pub(crate) unsafe fn product<T: Element>(
+    isa: Ready,
+    a: MatRef<T>,
+    b: MatRef<T>,
+    update: Update<T>,
+    c: MatMut<T>,
+    epilogue: Option<Epilogue<'_, T>>,
+) {
+    assert!(a.cols == b.rows && a.rows == c.rows && b.cols == c.cols, "shapes of a product");
+    if c.rows == 0 || c.cols == 0 {
+        return;
+    }
+    let product = Product { a, b, c, update, epilogue, row: 0, col: 0 };
+    let serial: unsafe fn(&Product<'_, T>, bool) = match isa.isa() {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => serial::<T::Avx512>,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => serial::<T::Avx2>,
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => serial::<T::Neon>,
+        _ => serial::<T::Portable>,
+    };
+    // SAFETY: the caller's contract; `isa` is ready.
+    unsafe { serial(&product, is_dot(a, b)) }
+}
+
+/// Whether a product takes the dot form. Decided by shapes and strides only, for the whole product.
+fn is_dot<T>(a: MatRef<T>, b: MatRef<T>) -> bool {
+    let (m, k, n) = (a.rows, a.cols, b.cols);
+    let (a_along, b_along) = (a.col == 1, b.row == 1);
+    k >= 32
+        && match (a_along, b_along) {
+            (true, true) => m.min(n) < 48,
+            (true, false) => n <= 12 && m >= 4,
+            (false, true) => m <= 12 && n >= 4,
+            (false, false) => false,
+        }
+}
+
+/// The pieces of `n` things in equal shares of at most `most`: pairs of first and length.
+fn split(n: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let pieces = n.div_ceil(most).max(1);
+    let (share, larger) = (n / pieces, n % pieces);
+    (0..pieces).map(move |p| (p * share + p.min(larger), share + usize::from(p < larger)))
+}
+
+/// Computes a product, or a part of one, on the calling thread.
+///
+/// # Safety
+///
+/// The views are valid and the set of `L` is available.
+unsafe fn serial<L: Lanes>(product: &Product<'_, L::Elem>, dot: bool) {
+    // SAFETY: the caller's contract; a transposed product has the same elements.
+    unsafe {
+        if dot {
+            dot::run::<L>(product);
+        } else if product.is_better_transposed::<L>() {
+            let Product { a, b, c, .. } = *product;
+            driver::run::<L>(&Product { a: b.t(), b: a.t(), c: c.t(), epilogue: None, ..*product });
+            driver::finish(product, 0, 0, c);
+        } else {
+            driver::run::<L>(product);
+        }
+    }
+}
+
+impl<T: Element> Product<'_, T> {
+    /// Whether Cᵀ ← Bᵀ Aᵀ is estimated to take less time, with registers along the rows of C instead of its columns.
+    fn is_better_transposed<L: Lanes<Elem = T>>(&self) -> bool {
+        /// Estimated steps, each worth a multiply-add of a register, with registers along the columns of C.
+        fn steps<T>(lanes: usize, a: MatRef<T>, b: MatRef<T>, c: MatMut<T>) -> usize {
+            let (m, k, n) = (a.rows, a.cols, b.cols);
+            let copy = if b.col == 1 { 0 } else { k * n / 2 };
+            let scatter = if c.col == 1 { 0 } else { 2 * m * n };
+            m * n.div_ceil(lanes) * k + copy + scatter
+        }
+        let Self { a, b, c, .. } = *self;
+        steps(L::LANES, b.t(), a.t(), c.t()) < steps(L::LANES, a, b, c)
+    }
+}

@@ -1,0 +1,264 @@
+//! The product as dot products: both operands run along k in adjacent memory.
+//!
+//! C (i, j) is a sum over sixteen partial sums: partial sum l takes the terms p with p mod 16 = l, in increasing order, and
+//! a fixed tree over halves adds the sixteen. A register holds some of them, `PARTS` registers hold all: the order does
+//! not depend on the instruction set.
+
+use crate::gemm::driver::{self, SCRATCH};
+use crate::gemm::pack::{Buffer, Copy};
+use crate::gemm::view::{MatMut, MatRef};
+use crate::gemm::{Product, Update, split};
+use crate::isa::{Element, Kernel};
+use crate::lane::{Lane, avx2, avx512, portable};
+
+/// Partial sums of every dot product.
+const WIDTH: usize = 16;
+
+/// The arguments of a kernel: rows of A and columns of B, each k adjacent scalars, `a_row` and `b_col` apart. The sums
+/// go to `out`, a row of it `NR` long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dots<T> {
+    k: usize,
+    a: *const T,
+    a_row: isize,
+    b: *const T,
+    b_col: isize,
+    out: *mut T,
+}
+
+/// # Safety
+///
+/// The instruction set is available, the operands are valid for the kernel's size and `out` for MR·NR scalars.
+pub(crate) type DotFn<T> = unsafe fn(&Dots<T>);
+
+/// The dot kernels of a lane type.
+pub(crate) trait Dot: Lane {
+    /// Rows of the largest tile.
+    const DOT_ROWS: usize;
+    /// Columns of the largest tile.
+    const DOT_COLS: usize;
+    /// Kernels by rows − 1, then by columns − 1.
+    const DOTS: &'static [&'static [DotFn<Self::Elem>]];
+}
+
+struct Run<'a, T, const MR: usize, const NR: usize, const PARTS: usize>(&'a Dots<T>);
+
+impl<T: Element, const MR: usize, const NR: usize, const PARTS: usize> Kernel<T>
+    for Run<'_, T, MR, NR, PARTS>
+{
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lane<Elem = T>>(self) {
+        const { assert!(PARTS * L::LANES == WIDTH) };
+        let Dots { k, a, a_row, b, b_col, out } = *self.0;
+        // SAFETY: the contract of `DotFn`; partial registers touch no more than the k scalars of a row.
+        unsafe {
+            let mut acc = [[[L::splat(T::ZERO); PARTS]; NR]; MR];
+            let mut p = 0;
+            while p + WIDTH <= k {
+                for q in 0..PARTS {
+                    let mut va = [L::splat(T::ZERO); MR];
+                    for i in 0..MR {
+                        va[i] = L::load(a.offset(i.cast_signed() * a_row).add(p + q * L::LANES));
+                    }
+                    for j in 0..NR {
+                        let vb = L::load(b.offset(j.cast_signed() * b_col).add(p + q * L::LANES));
+                        for i in 0..MR {
+                            acc[i][j][q] = va[i].mul_add(vb, acc[i][j][q]);
+                        }
+                    }
+                }
+                p += WIDTH;
+            }
+            if p < k {
+                for q in 0..PARTS {
+                    let n = (k - p).saturating_sub(q * L::LANES).min(L::LANES);
+                    if n == 0 {
+                        break;
+                    }
+                    let mut va = [L::splat(T::ZERO); MR];
+                    for i in 0..MR {
+                        va[i] = L::load_first(a.offset(i.cast_signed() * a_row).add(p + q * L::LANES), n);
+                    }
+                    for j in 0..NR {
+                        let vb = L::load_first(b.offset(j.cast_signed() * b_col).add(p + q * L::LANES), n);
+                        for i in 0..MR {
+                            acc[i][j][q] = va[i].mul_add(vb, acc[i][j][q]);
+                        }
+                    }
+                }
+            }
+            for i in 0..MR {
+                for j in 0..NR {
+                    let mut half = PARTS / 2;
+                    while half > 0 {
+                        for q in 0..half {
+                            acc[i][j][q] = acc[i][j][q].add(acc[i][j][q + half]);
+                        }
+                        half /= 2;
+                    }
+                    *out.add(i * NR + j) = acc[i][j][0].sum();
+                }
+            }
+        }
+    }
+}
+
+unsafe fn dots<L: Lane, const MR: usize, const NR: usize, const PARTS: usize>(args: &Dots<L::Elem>) {
+    // SAFETY: the contract of `DotFn`.
+    unsafe { L::enter(Run::<_, MR, NR, PARTS>(args)) }
+}
+
+macro_rules! dot_kernels {
+    ($lane:ty, parts $parts:literal, $rows:literal by $cols:literal: $([$mr:literal: $($nr:literal)*])*) => {
+        impl Dot for $lane {
+            const DOT_ROWS: usize = $rows;
+            const DOT_COLS: usize = $cols;
+            const DOTS: &'static [&'static [DotFn<Self::Elem>]] =
+                &[$(dot_kernels!(@row $lane, $parts, $mr, $($nr)*)),*];
+        }
+    };
+    (@row $lane:ty, $parts:literal, $mr:literal, $($nr:literal)*) => {
+        &[$(dots::<$lane, $mr, $nr, $parts>),*]
+    };
+}
+
+dot_kernels!(portable::F32, parts 4, 1 by 3: [1: 1 2 3]);
+dot_kernels!(portable::F64, parts 8, 1 by 1: [1: 1]);
+#[cfg(target_arch = "x86_64")]
+dot_kernels!(avx2::F32x8, parts 2, 2 by 3: [1: 1 2 3] [2: 1 2 3]);
+#[cfg(target_arch = "x86_64")]
+dot_kernels!(avx2::F64x4, parts 4, 1 by 3: [1: 1 2 3]);
+#[cfg(target_arch = "x86_64")]
+dot_kernels!(avx512::F32x16, parts 1, 4 by 6: [1: 1 2 3 4 5 6] [2: 1 2 3 4 5 6] [3: 1 2 3 4 5 6] [4: 1 2 3 4 5 6]);
+#[cfg(target_arch = "x86_64")]
+dot_kernels!(avx512::F64x8, parts 2, 3 by 4: [1: 1 2 3 4] [2: 1 2 3 4] [3: 1 2 3 4]);
+#[cfg(target_arch = "aarch64")]
+dot_kernels!(crate::lane::neon::F32x4, parts 4, 2 by 3: [1: 1 2 3] [2: 1 2 3]);
+#[cfg(target_arch = "aarch64")]
+dot_kernels!(crate::lane::neon::F64x2, parts 8, 1 by 3: [1: 1 2 3]);
+
+/// Computes a product as dot products.
+///
+/// # Safety
+///
+/// The views are valid and the set of `L` is available.
+pub(super) unsafe fn run<L: driver::Lanes>(product: &Product<'_, L::Elem>) {
+    let Product { a, b, .. } = *product;
+    let pad = |rows: usize, contiguous: bool| if contiguous { 0 } else { rows * a.cols };
+    let (a_len, b_len) = (pad(a.rows, a.col == 1), pad(b.cols, b.row == 1));
+    Buffer::with(a_len + b_len, |space: *mut L::Elem| {
+        let mut product = *product;
+        // SAFETY: the buffer holds both copies; the views are valid.
+        unsafe {
+            if a_len != 0 {
+                product.a = along_k::<L>(a, space);
+            }
+            if b_len != 0 {
+                product.b = along_k::<L>(b.t(), space.add(a_len)).t();
+            }
+            adjacent::<L>(&product);
+        }
+    });
+}
+
+/// A copy of `from` (rows × k) with adjacent scalars along k.
+unsafe fn along_k<L: Lane>(from: MatRef<L::Elem>, to: *mut L::Elem) -> MatRef<L::Elem> {
+    // SAFETY: the caller provides room for rows · k scalars and an available set.
+    unsafe { L::enter(Copy { from, to, to_row: from.cols, width: from.cols }) };
+    MatRef { ptr: to, row: from.cols.cast_signed(), col: 1, ..from }
+}
+
+unsafe fn adjacent<L: driver::Lanes>(product: &Product<'_, L::Elem>) {
+    let Product { a, b, c, update, .. } = *product;
+    debug_assert!((a.col == 1 || a.cols <= 1) && (b.row == 1 || b.rows <= 1));
+    let mut out = [L::Elem::ZERO; SCRATCH];
+    for (j, cols) in split(b.cols, L::DOT_COLS) {
+        for (i, rows) in split(a.rows, L::DOT_ROWS) {
+            let args = Dots {
+                k: a.cols,
+                a: a.at(i, 0),
+                a_row: a.row,
+                b: b.at(0, j),
+                b_col: b.col,
+                out: out.as_mut_ptr(),
+            };
+            // SAFETY: the block lies inside the operands; `out` is larger than any tile.
+            unsafe { L::DOTS[rows - 1][cols - 1](&args) };
+            let sums = MatRef { ptr: out.as_ptr(), rows, cols, row: cols.cast_signed(), col: 1 };
+            // SAFETY: the block lies inside C; the set is available.
+            unsafe { L::enter(Combine { sums, c: c.block(i, j, rows, cols), update }) };
+        }
+    }
+    driver::finish(product, 0, 0, c);
+}
+
+/// Updates C with sums that are complete.
+pub(super) struct Combine<T> {
+    pub(super) sums: MatRef<T>,
+    pub(super) c: MatMut<T>,
+    pub(super) update: Update<T>,
+}
+
+impl<T: Element> Kernel<T> for Combine<T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lane<Elem = T>>(self) {
+        let Self { sums, c, update } = self;
+        debug_assert!(sums.col == 1 && sums.rows == c.rows && sums.cols == c.cols);
+        for i in 0..c.rows {
+            let mut j = 0;
+            while j < c.cols {
+                let n = (c.cols - j).min(L::LANES);
+                // SAFETY: columns j to j + n of row i lie inside both views; the set is enabled.
+                unsafe {
+                    let sum = L::load_first(sums.at(i, j), n);
+                    let new = match update {
+                        Update::Replace => sum,
+                        Update::Add => gather::<L>(c.at(i, j), c.col, n).add(sum),
+                        Update::Blend { alpha, beta } => {
+                            let old = gather::<L>(c.at(i, j), c.col, n);
+                            L::splat(alpha).mul_add(sum, L::splat(beta).mul(old))
+                        }
+                    };
+                    scatter(new, c.at(i, j), c.col, n);
+                }
+                j += n;
+            }
+        }
+    }
+}
+
+/// Loads `n` scalars that are `step` apart.
+#[inline(always)]
+unsafe fn gather<L: Lane>(from: *const L::Elem, step: isize, n: usize) -> L {
+    // SAFETY: the caller's: `n ≤ LANES` scalars at that stride.
+    unsafe {
+        if step == 1 {
+            return L::load_first(from, n);
+        }
+        let mut lanes = [L::Elem::ZERO; WIDTH];
+        for (l, lane) in lanes.iter_mut().enumerate().take(n) {
+            *lane = *from.offset(l.cast_signed() * step);
+        }
+        L::load(lanes.as_ptr())
+    }
+}
+
+/// Stores `n` scalars `step` apart.
+#[inline(always)]
+unsafe fn scatter<L: Lane>(from: L, to: *mut L::Elem, step: isize, n: usize) {
+    // SAFETY: the caller's: `n ≤ LANES` scalars at that stride.
+    unsafe {
+        if step == 1 {
+            return from.store_first(to, n);
+        }
+        let mut lanes = [L::Elem::ZERO; WIDTH];
+        from.store(lanes.as_mut_ptr());
+        for (l, lane) in lanes.iter().enumerate().take(n) {
+            *to.offset(l.cast_signed() * step) = *lane;
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! The loops around the micro-kernel: blocks that fit the caches, copied where copying pays.
+//!
+//! Names are those of the BLIS papers: `jc` walks over columns of B and C by `nc`, `pc` over the sum by `kc`, `ic` over rows
+//! of A and C by `mc`; inside such a block strips of `NV` registers and tiles of up to `MR` rows are computed. Between two
+//! steps of `pc` the tile's partial sums wait in C, so that blocking does not change the order of any sum.
+
+use std::mem::MaybeUninit;
+
+use crate::gemm::cache::Caches;
+use crate::gemm::dot::{Combine, Dot};
+use crate::gemm::micro::{Micro, MicroFn, Tile, slot};
+use crate::gemm::pack::{Buffer, Copy};
+use crate::gemm::view::{MatMut, MatRef};
+use crate::gemm::{Block, Product, Update, split};
+use crate::isa::Element;
+
+/// A lane type with kernels for both forms of the product.
+pub(crate) trait Lanes: Micro + Dot {}
+impl<L: Micro + Dot> Lanes for L {}
+
+/// Room for the largest tile of any lane type, in scalars.
+pub(super) const SCRATCH: usize = 14 * 32;
+
+/// The plan of one product: block sizes, and which operands are copied.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    mc: usize,
+    kc: usize,
+    nc: usize,
+    copy_a: bool,
+    copy_b: bool,
+    /// Tiles walk along rows of C (the block of B is small) rather than down its columns.
+    along_rows: bool,
+}
+
+impl Plan {
+    fn new<L: Lanes>(a: MatRef<L::Elem>, b: MatRef<L::Elem>, blend: bool) -> Self {
+        let (m, k, n) = (a.rows, a.cols, b.cols);
+        let size = size_of::<L::Elem>();
+        let caches = Caches::get();
+        let nr = L::NV * L::LANES;
+        // Rows that lie a multiple of this apart share too few sets of the first-level cache.
+        let awkward = |stride: isize| (stride.unsigned_abs() * size).is_multiple_of(2048);
+        let large = |rows: usize, cols: usize| rows * cols * size > caches.l2 / 2;
+        let copy_b = b.col != 1 || (m > 3 * L::MR && k > 8 && (large(k, n) || awkward(b.row) && k > 16));
+        let copy_a = n >= 4 * nr && k > 8 && {
+            let stride = if a.col == 1 { a.row } else { a.col };
+            large(m, k) || awkward(stride) && m > 1
+        };
+        let kc = if (copy_a || copy_b) && !blend { L::KC } else { usize::MAX };
+        let kc = k.div_ceil(k.div_ceil(kc).max(1)).max(1);
+        let mc = if copy_a { (caches.l2 / 2 / (kc * size)).max(L::MR) } else { usize::MAX };
+        let mc = m.div_ceil(m.div_ceil(mc).max(1)).max(1);
+        let nc = if copy_b { (caches.l3 / 4 / (kc * size)).clamp(nr, 4096) / nr * nr } else { usize::MAX };
+        let nc = nc.min(n);
+        let along_rows = kc * nc * size <= caches.l2 / 8;
+        Self { mc, kc, nc, copy_a, copy_b, along_rows }
+    }
+}
+
+/// Computes a product with one chain of multiply-adds per element.
+///
+/// # Safety
+///
+/// The views are valid and the set of `L` is available.
+pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
+    let Product { a, b, update, .. } = *product;
+    let k = a.cols;
+    let blend = matches!(update, Update::Blend { .. });
+    let plan = Plan::new::<L>(a, b, blend);
+    if blend && k > LONGEST_BLEND {
+        // SAFETY: the caller's contract.
+        return unsafe { blend_apart::<L>(product) };
+    }
+    let nr = L::NV * L::LANES;
+    let a_len = if plan.copy_a { plan.mc * padded(plan.kc) } else { 0 };
+    let b_len = if plan.copy_b { plan.nc.next_multiple_of(nr) * plan.kc } else { 0 };
+    Buffer::with(a_len.next_multiple_of(64) + b_len, |space: *mut L::Elem| {
+        // SAFETY: the buffer has room for both copies.
+        unsafe { blocks::<L>(product, &plan, space, space.add(a_len.next_multiple_of(64))) }
+    });
+}
+
+/// Beyond this k a blend computes A·B apart first, since the chain of one element must not be cut.
+const LONGEST_BLEND: usize = 2048;
+
+/// Distance of rows in a copy of A: apart from each other in the sets of the first-level cache.
+fn padded(kc: usize) -> usize {
+    kc.next_multiple_of(16) + 16
+}
+
+/// C ← β C + α G with G ← A B computed in a buffer.
+unsafe fn blend_apart<L: Lanes>(product: &Product<'_, L::Elem>) {
+    let Product { c, update, .. } = *product;
+    Buffer::with(c.rows * c.cols, |space: *mut L::Elem| {
+        let g = MatMut { ptr: space, row: c.cols.cast_signed(), col: 1, ..c };
+        let sums = MatRef { ptr: space.cast_const(), rows: c.rows, cols: c.cols, row: g.row, col: 1 };
+        // SAFETY: the buffer holds G, which the first product writes as a whole.
+        unsafe {
+            run::<L>(&Product { c: g, update: Update::Replace, epilogue: None, ..*product });
+            L::enter(Combine { sums, c, update });
+        }
+    });
+    finish(product, 0, 0, c);
+}
+
+/// Hands a finished block of C to the epilogue.
+pub(super) fn finish<T>(product: &Product<'_, T>, row: usize, col: usize, c: MatMut<T>) {
+    if let Some(epilogue) = product.epilogue
+        && c.rows != 0
+        && c.cols != 0
+    {
+        epilogue(Block { row: product.row + row, col: product.col + col, c });
+    }
+}
+
+unsafe fn blocks<L: Lanes>(
+    product: &Product<'_, L::Elem>,
+    plan: &Plan,
+    a_space: *mut L::Elem,
+    b_space: *mut L::Elem,
+) {
+    let Product { a, b, c, update, .. } = *product;
+    let (m, k, n) = (a.rows, a.cols, b.cols);
+    let nr = L::NV * L::LANES;
+    let mut jc = 0;
+    while jc < n {
+        let nc = plan.nc.min(n - jc);
+        let mut pc = 0;
+        loop {
+            let kc = plan.kc.min(k - pc);
+            let b_block = b.block(pc, jc, kc, nc);
+            let panels = if plan.copy_b {
+                // SAFETY: the buffer has room for whole panels of kc × nr.
+                unsafe { copy_b::<L>(b_block, b_space) };
+                Panels { ptr: b_space.cast_const(), step: nr.cast_signed(), next: kc * nr }
+            } else {
+                Panels { ptr: b_block.ptr, step: b.row, next: nr }
+            };
+            let update = if pc == 0 { update } else { Update::Add };
+            let mut ic = 0;
+            while ic < m {
+                let mc = plan.mc.min(m - ic);
+                let a_block = a.block(ic, pc, mc, kc);
+                let c_block = c.block(ic, jc, mc, nc);
+                // SAFETY: the blocks lie inside the operands, the buffer has room for a block of A.
+                unsafe {
+                    let left = if plan.copy_a {
+                        copy_a::<L>(a_block, a_space)
+                    } else {
+                        Left { ptr: a_block.ptr, next: a.row, row: a.row, step: Some(a.col) }
+                    };
+                    let block = Macro { k: kc, a: left, b: panels, c: c_block, update };
+                    if mc == 1 && !plan.copy_b { block.row::<L>() } else { block.tiles::<L>(plan.along_rows) }
+                }
+                if pc + kc == k {
+                    finish(product, ic, jc, c_block);
+                }
+                ic += mc;
+            }
+            pc += kc;
+            if pc >= k {
+                break;
+            }
+        }
+        jc += nc;
+    }
+}
+
+/// A block of B as strips of `nr` columns: strip s starts at `ptr + s·next`, its rows are `step` apart.
+#[derive(Clone, Copy)]
+struct Panels<T> {
+    ptr: *const T,
+    step: isize,
+    next: usize,
+}
+
+/// Copies a block of B to strips of `nr` columns, filled up with zeros.
+unsafe fn copy_b<L: Lanes>(b: MatRef<L::Elem>, to: *mut L::Elem) {
+    let nr = L::NV * L::LANES;
+    for s in 0..b.cols.div_ceil(nr) {
+        let from = b.block(0, s * nr, b.rows, nr.min(b.cols - s * nr));
+        // SAFETY: the caller's buffer has room for every strip; the set is available.
+        unsafe { L::enter(Copy { from, to: to.add(s * nr * b.rows), to_row: nr, width: nr }) };
+    }
+}
+
+/// A block of A as the micro-kernels read it: the tile from row i on starts at `ptr + i·next`, and within it rows are
+/// `row` and columns `step` apart; without a `step`, columns are as far apart as the tile has rows.
+#[derive(Clone, Copy)]
+struct Left<T> {
+    ptr: *const T,
+    next: isize,
+    row: isize,
+    step: Option<isize>,
+}
+
+/// Copies a block of A: rows as they are where k is adjacent in memory, else tile by tile, column after column.
+unsafe fn copy_a<L: Lanes>(a: MatRef<L::Elem>, to: *mut L::Elem) -> Left<L::Elem> {
+    let pad = padded(a.cols);
+    let left = Left { ptr: to.cast_const(), next: pad.cast_signed(), row: pad.cast_signed(), step: Some(1) };
+    // SAFETY: the caller's buffer has room for every row, padded; the set is available.
+    unsafe {
+        if a.col == 1 {
+            L::enter(Copy { from: a, to, to_row: pad, width: a.cols });
+            return left;
+        }
+        for (i, rows) in split(a.rows, L::MR) {
+            let from = a.block(i, 0, rows, a.cols).t();
+            L::enter(Copy { from, to: to.add(i * pad), to_row: rows, width: rows });
+        }
+    }
+    Left { row: 1, step: None, ..left }
+}
+
+/// A block of C with its block of A and its strips of B.
+#[derive(Clone, Copy)]
+struct Macro<T> {
+    k: usize,
+    a: Left<T>,
+    b: Panels<T>,
+    c: MatMut<T>,
+    update: Update<T>,
+}
+
+impl<T: Element> Macro<T> {
+    /// All tiles of the block.
+    unsafe fn tiles<L: Lanes<Elem = T>>(&self, along_rows: bool) {
+        let nr = L::NV * L::LANES;
+        let (m, n) = (self.c.rows, self.c.cols);
+        let strips = n.div_ceil(nr);
+        // SAFETY: the tiles lie inside the block.
+        unsafe {
+            if along_rows {
+                for (i, rows) in split(m, L::MR) {
+                    for s in 0..strips {
+                        self.tile::<L>(i, rows, s, nr.min(n - s * nr));
+                    }
+                }
+            } else {
+                for s in 0..strips {
+                    for (i, rows) in split(m, L::MR) {
+                        self.tile::<L>(i, rows, s, nr.min(n - s * nr));
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline]
+    unsafe fn tile<L: Lanes<Elem = T>>(&self, i: usize, rows: usize, s: usize, cols: usize) {
+        let vectors = cols.div_ceil(L::LANES);
+        let last = cols - (vectors - 1) * L::LANES;
+        let Left { ptr, next, row, step } = self.a;
+        let tile = Tile {
+            k: self.k,
+            a: ptr.wrapping_offset(i.cast_signed() * next),
+            a_row: row,
+            a_step: step.unwrap_or(rows.cast_signed()),
+            b: self.b.ptr.wrapping_add(s * self.b.next),
+            b_step: self.b.step,
+            c: self.c.at(i, s * L::NV * L::LANES),
+            c_row: self.c.row,
+            last,
+            update: self.update,
+        };
+        let kernel = L::TILES[rows - 1][slot(vectors, last < L::LANES)];
+        // SAFETY: the tile lies inside the block; the kernel is that of its size.
+        unsafe {
+            if self.c.col == 1 {
+                kernel(&tile);
+            } else {
+                through_scratch(kernel, tile, self.c.block(i, s * L::NV * L::LANES, rows, cols));
+            }
+        }
+    }
+
+    /// The only row of the block, in wide pieces.
+    unsafe fn row<L: Lanes<Elem = T>>(&self) {
+        let n = self.c.cols;
+        let mut j = 0;
+        while j < n {
+            let vectors = (n - j).div_ceil(L::LANES);
+            let log = (vectors.next_power_of_two().ilog2() as usize).min(3);
+            // The largest power of two that is filled but for its last register.
+            let log = if vectors >= 1 << log { log } else { log - 1 };
+            let cols = (n - j).min(L::LANES << log);
+            let last = cols - ((1 << log) - 1) * L::LANES;
+            let tile = Tile {
+                k: self.k,
+                a: self.a.ptr,
+                a_row: self.a.row,
+                a_step: self.a.step.unwrap_or(1),
+                b: self.b.ptr.wrapping_add(j),
+                b_step: self.b.step,
+                c: self.c.at(0, j),
+                c_row: self.c.row,
+                last,
+                update: self.update,
+            };
+            let kernel = L::ROWS[log][usize::from(last < L::LANES)];
+            // SAFETY: the tile lies inside the row; the kernel is that of its size.
+            unsafe {
+                if self.c.col == 1 {
+                    kernel(&tile);
+                } else {
+                    through_scratch(kernel, tile, self.c.block(0, j, 1, cols));
+                }
+            }
+            j += cols;
+        }
+    }
+}
+
+/// Runs a kernel on a copy of its tile of C, for columns that are not adjacent.
+#[inline(never)]
+unsafe fn through_scratch<T: Element>(kernel: MicroFn<T>, tile: Tile<T>, c: MatMut<T>) {
+    let mut scratch = [const { MaybeUninit::<T>::uninit() }; SCRATCH];
+    debug_assert!(c.rows * c.cols <= SCRATCH);
+    let at = scratch.as_mut_ptr().cast::<T>();
+    // SAFETY: the scratch holds the tile; it is written before it is read, by the copy or by a kernel that replaces.
+    unsafe {
+        if !matches!(tile.update, Update::Replace) {
+            for j in 0..c.cols {
+                for i in 0..c.rows {
+                    *at.add(i * c.cols + j) = *c.at(i, j);
+                }
+            }
+        }
+        kernel(&Tile { c: at, c_row: c.cols.cast_signed(), ..tile });
+        for j in 0..c.cols {
+            for i in 0..c.rows {
+                *c.at(i, j) = *at.add(i * c.cols + j);
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The micro-kernel: a tile of C as one chain of multiply-adds per element, all of it in registers.
+//!
+//! C (MR × NV·LANES) ← C₀ + Σ_p a(:, p) b(p, :), with p in increasing order: an element of A is broadcast, a row of B
+//! is `NV` registers. A is read with any strides, so that packed and unpacked operands run through the same code.
+
+use crate::gemm::Update;
+use crate::isa::{Element, Kernel};
+use crate::lane::{Lane, avx2, avx512, portable};
+
+/// The arguments of a micro-kernel.
+///
+/// Invariants (the callers' promise, relied on by the kernel): `a` is valid at `i·a_row + p·a_step` for each row i of
+/// the kernel and each p < k; `b` at `p·b_step + j` and `c` at `i·c_row + j` for each column j of the tile, of which
+/// there are `(NV − 1)·LANES + last`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tile<T> {
+    pub(super) k: usize,
+    pub(super) a: *const T,
+    pub(super) a_row: isize,
+    pub(super) a_step: isize,
+    pub(super) b: *const T,
+    pub(super) b_step: isize,
+    pub(super) c: *mut T,
+    pub(super) c_row: isize,
+    /// Columns in the last register of a row, 1 to LANES.
+    pub(super) last: usize,
+    pub(super) update: Update<T>,
+}
+
+/// A micro-kernel for one tile size.
+///
+/// # Safety
+///
+/// The instruction set is available and the invariants of [`Tile`] hold for the kernel's size.
+pub(crate) type MicroFn<T> = unsafe fn(&Tile<T>);
+
+/// The micro-kernels of a lane type.
+pub(crate) trait Micro: Lane {
+    /// Rows of the largest tile.
+    const MR: usize;
+    /// Registers in a row of a tile.
+    const NV: usize = 2;
+    /// Length of the piece of a sum for which copied operands fit the caches.
+    const KC: usize = 1536 / size_of::<Self::Elem>();
+    /// Kernels by rows − 1, then by [`slot`].
+    const TILES: &'static [[MicroFn<Self::Elem>; 4]];
+    /// Kernels of one row by the logarithm of the registers, then whether the last one is partial.
+    const ROWS: [[MicroFn<Self::Elem>; 2]; 4];
+}
+
+struct Run<'a, T, const MR: usize, const NV: usize, const PART: bool>(&'a Tile<T>);
+
+impl<T: Element, const MR: usize, const NV: usize, const PART: bool> Kernel<T> for Run<'_, T, MR, NV, PART> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lane<Elem = T>>(self) {
+        let Tile { k, a, a_row, a_step, b, b_step, c, c_row, last, update } = *self.0;
+        debug_assert!(0 < last && last <= L::LANES);
+        // SAFETY: the invariants of `Tile`; partial registers touch `last` scalars only.
+        unsafe {
+            let mut acc = [[L::splat(T::ZERO); NV]; MR];
+            if let Update::Add = update {
+                for i in 0..MR {
+                    for v in 0..NV {
+                        acc[i][v] = load::<L, NV, PART>(c.offset(i.cast_signed() * c_row), v, last);
+                    }
+                }
+            }
+
+            // Four rows of A share a pointer, so that addresses are few enough to stay in registers.
+            let (r1, r2, r3) = (a_row, 2 * a_row, 3 * a_row);
+            let mut rows = [a; 4];
+            for (g, row) in rows.iter_mut().enumerate() {
+                *row = a.wrapping_offset(4 * g.cast_signed() * a_row);
+            }
+            let mut b = b;
+            for _ in 0..k {
+                let mut vb = [L::splat(T::ZERO); NV];
+                for v in 0..NV {
+                    vb[v] = load::<L, NV, PART>(b, v, last);
+                }
+                for i in 0..MR {
+                    let offset = match i % 4 {
+                        0 => 0,
+                        1 => r1,
+                        2 => r2,
+                        _ => r3,
+                    };
+                    let va = L::splat(*rows[i / 4].offset(offset));
+                    for v in 0..NV {
+                        acc[i][v] = va.mul_add(vb[v], acc[i][v]);
+                    }
+                }
+                b = b.wrapping_offset(b_step);
+                for row in &mut rows {
+                    *row = row.wrapping_offset(a_step);
+                }
+            }
+
+            if let Update::Blend { alpha, beta } = update {
+                let (alpha, beta) = (L::splat(alpha), L::splat(beta));
+                for i in 0..MR {
+                    for v in 0..NV {
+                        let old = load::<L, NV, PART>(c.offset(i.cast_signed() * c_row), v, last);
+                        acc[i][v] = alpha.mul_add(acc[i][v], beta.mul(old));
+                    }
+                }
+            }
+            for i in 0..MR {
+                for v in 0..NV {
+                    let to = c.offset(i.cast_signed() * c_row).add(v * L::LANES);
+                    if PART && v + 1 == NV {
+                        acc[i][v].store_first(to, last);
+                    } else {
+                        acc[i][v].store(to);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Register `v` of a row, the last one partial if `PART`.
+#[inline(always)]
+unsafe fn load<L: Lane, const NV: usize, const PART: bool>(row: *const L::Elem, v: usize, last: usize) -> L {
+    // SAFETY: the row is valid for `(NV − 1)·LANES + last` scalars, `LANES` for each register if not `PART`.
+    unsafe {
+        let from = row.add(v * L::LANES);
+        if PART && v + 1 == NV { L::load_first(from, last) } else { L::load(from) }
+    }
+}
+
+unsafe fn micro<L: Lane, const MR: usize, const NV: usize, const PART: bool>(tile: &Tile<L::Elem>) {
+    // SAFETY: the contract of `MicroFn`.
+    unsafe { L::enter(Run::<_, MR, NV, PART>(tile)) }
+}
+
+/// Index into a row of [`Micro::TILES`].
+#[inline]
+pub(super) fn slot(vectors: usize, part: bool) -> usize {
+    debug_assert!(vectors == 1 || vectors == 2);
+    2 * (vectors - 1) + usize::from(part)
+}
+
+const fn tiles<L: Lane, const MR: usize>() -> [MicroFn<L::Elem>; 4] {
+    [micro::<L, MR, 1, false>, micro::<L, MR, 1, true>, micro::<L, MR, 2, false>, micro::<L, MR, 2, true>]
+}
+
+macro_rules! micro_kernels {
+    ($lane:ty, $mr:literal: $($rows:literal)*) => {
+        impl Micro for $lane {
+            const MR: usize = $mr;
+            const TILES: &'static [[MicroFn<Self::Elem>; 4]] = &[$(tiles::<$lane, $rows>()),*];
+            const ROWS: [[MicroFn<Self::Elem>; 2]; 4] = [
+                [micro::<$lane, 1, 1, false>, micro::<$lane, 1, 1, true>],
+                [micro::<$lane, 1, 2, false>, micro::<$lane, 1, 2, true>],
+                [micro::<$lane, 1, 4, false>, micro::<$lane, 1, 4, true>],
+                [micro::<$lane, 1, 8, false>, micro::<$lane, 1, 8, true>],
+            ];
+        }
+    };
+}
+
+// Sixteen registers: 6 × 2 accumulators, two of B, one of A. Thirty-two: 14 × 2 accumulators and two of B; A is
+// broadcast by the multiply-add itself.
+micro_kernels!(portable::F32, 6: 1 2 3 4 5 6);
+micro_kernels!(portable::F64, 6: 1 2 3 4 5 6);
+#[cfg(target_arch = "x86_64")]
+micro_kernels!(avx2::F32x8, 6: 1 2 3 4 5 6);
+#[cfg(target_arch = "x86_64")]
+micro_kernels!(avx2::F64x4, 6: 1 2 3 4 5 6);
+#[cfg(target_arch = "x86_64")]
+micro_kernels!(avx512::F32x16, 14: 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+#[cfg(target_arch = "x86_64")]
+micro_kernels!(avx512::F64x8, 14: 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+#[cfg(target_arch = "aarch64")]
+micro_kernels!(crate::lane::neon::F32x4, 12: 1 2 3 4 5 6 7 8 9 10 11 12);
+#[cfg(target_arch = "aarch64")]
+micro_kernels!(crate::lane::neon::F64x2, 12: 1 2 3 4 5 6 7 8 9 10 11 12);

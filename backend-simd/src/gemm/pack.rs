@@ -1,0 +1,130 @@
+//! Copies of operands in the order in which the micro-kernels read them, and the memory for these copies.
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::cell::Cell;
+use std::ptr::NonNull;
+
+use crate::gemm::view::MatRef;
+use crate::isa::{Element, Kernel};
+use crate::lane::Lane;
+
+/// Aligned memory of a thread, kept from product to product and grown as needed.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    ptr: NonNull<u8>,
+    bytes: usize,
+}
+
+/// Pages are not shared between two uses, cache lines are not split.
+const ALIGN: usize = 4096;
+
+thread_local! {
+    static SPARE: Cell<Option<Buffer>> = const { Cell::new(None) };
+}
+
+impl Buffer {
+    /// Runs `f` with room for `len` scalars of uninitialised memory of this thread.
+    pub(super) fn with<T: Element, R>(len: usize, f: impl FnOnce(*mut T) -> R) -> R {
+        if len == 0 {
+            return f(NonNull::dangling().as_ptr());
+        }
+        let bytes = len * size_of::<T>();
+        // A nested use finds the place empty and brings its own; the larger one stays.
+        let spare = SPARE.try_with(Cell::take).ok().flatten();
+        let buffer = match spare {
+            Some(buffer) if buffer.bytes >= bytes => buffer,
+            _ => Self::new(bytes.next_power_of_two()),
+        };
+        let result = f(buffer.ptr.as_ptr().cast());
+        // Where the thread is ending there is no place to keep it, and it is freed.
+        let _ = SPARE.try_with(|spare| spare.set(Some(buffer)));
+        result
+    }
+
+    fn new(bytes: usize) -> Self {
+        let layout = Layout::from_size_align(bytes, ALIGN).expect("a buffer smaller than the address space");
+        // SAFETY: `bytes` is not 0.
+        match NonNull::new(unsafe { alloc(layout) }) {
+            Some(ptr) => Self { ptr, bytes },
+            None => handle_alloc_error(layout),
+        }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new` with this layout, which was valid then.
+        unsafe { dealloc(self.ptr.as_ptr(), Layout::from_size_align_unchecked(self.bytes, ALIGN)) }
+    }
+}
+
+/// Copies `from` to rows of adjacent scalars, `to_row` apart; the columns from `from.cols` to `width` become 0.
+pub(super) struct Copy<T> {
+    pub(super) from: MatRef<T>,
+    pub(super) to: *mut T,
+    pub(super) to_row: usize,
+    pub(super) width: usize,
+}
+
+impl<T: Element> Kernel<T> for Copy<T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lane<Elem = T>>(self) {
+        let Self { from, to, to_row, width } = self;
+        debug_assert!(from.cols <= width && (width <= to_row || from.rows <= 1));
+        // SAFETY: `from` is valid by the promise of `MatRef`, `to` for `rows` rows of `width` scalars; blocks stay inside.
+        unsafe {
+            if from.col == 1 {
+                for i in 0..from.rows {
+                    copy_row::<L>(from.at(i, 0), from.cols, to.add(i * to_row), width);
+                }
+                return;
+            }
+            let whole = |n: usize| if from.row == 1 { n - n % L::SQUARE } else { 0 };
+            let (rows, cols) = (whole(from.rows), whole(from.cols));
+            let mut i = 0;
+            while i < rows {
+                let mut j = 0;
+                while j < cols {
+                    // Rows of the source square run along its unit stride, the copy's columns.
+                    L::transpose(from.at(i, j), from.col, to.add(i * to_row + j), to_row.cast_signed());
+                    j += L::SQUARE;
+                }
+                i += L::SQUARE;
+            }
+            for i in 0..from.rows {
+                let row = to.add(i * to_row);
+                for j in if i < rows { cols } else { 0 }..from.cols {
+                    *row.add(j) = *from.at(i, j);
+                }
+                for j in from.cols..width {
+                    *row.add(j) = T::ZERO;
+                }
+            }
+        }
+    }
+}
+
+/// Copies `n` adjacent scalars and fills up to `width` with 0.
+#[inline(always)]
+unsafe fn copy_row<L: Lane>(from: *const L::Elem, n: usize, to: *mut L::Elem, width: usize) {
+    // SAFETY: `from` is valid for `n` scalars, `to` for `width ≥ n`.
+    unsafe {
+        let mut j = 0;
+        while j + L::LANES <= n {
+            L::load(from.add(j)).store(to.add(j));
+            j += L::LANES;
+        }
+        while j < width {
+            let (have, room) = (n.saturating_sub(j).min(L::LANES), (width - j).min(L::LANES));
+            let part = L::load_first(from.wrapping_add(j), have);
+            if room == L::LANES {
+                part.store(to.add(j))
+            } else {
+                part.store_first(to.add(j), room)
+            }
+            j += room;
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The product against plain loops in `f64`, on every available instruction set.
+
+use std::sync::Mutex;
+
+use ndarray::{Array2, ArrayViewMut2, Axis, Slice};
+
+use crate::gemm::{Block, Update, matmul};
+use crate::isa::{Element, Isa, Ready};
+
+/// A small generator of numbers (a 64-bit linear congruence), so that tests need nothing else.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % n
+    }
+
+    fn scalar<T: Element>(&mut self) -> T {
+        T::from_f64(self.below(2001) as f64 / 1000.0 - 1.0)
+    }
+}
+
+/// An array of which a view of some layout is used: row-major, column-major, a window of a larger array, stepped,
+/// reversed, transposed and reversed.
+struct Laid<T> {
+    whole: Array2<T>,
+    layout: usize,
+}
+
+const LAYOUTS: usize = 6;
+
+impl<T: Element> Laid<T> {
+    fn new(rows: usize, cols: usize, layout: usize, f: impl FnMut() -> T) -> Self {
+        let shape = match layout {
+            0 | 4 => (rows, cols),
+            1 | 5 => (cols, rows),
+            2 => (rows + 3, cols + 5),
+            _ => (3 * rows, 2 * cols),
+        };
+        Self { whole: Array2::from_shape_simple_fn(shape, f), layout }
+    }
+
+    fn view(&mut self) -> ArrayViewMut2<'_, T> {
+        let mut view = self.whole.view_mut();
+        match self.layout {
+            1 | 5 => view = view.reversed_axes(),
+            2 => {
+                view.slice_axis_inplace(Axis(0), Slice::from(1..-2));
+                view.slice_axis_inplace(Axis(1), Slice::from(2..-3));
+            }
+            3 => {
+                view.slice_axis_inplace(Axis(0), Slice::new(0, None, 3));
+                view.slice_axis_inplace(Axis(1), Slice::new(0, None, 2));
+            }
+            _ => {}
+        }
+        if self.layout >= 4 {
+            view.invert_axis(Axis(0));
+            view.invert_axis(Axis(1));
+        }
+        view
+    }
+}
+
+/// One case: shapes, layouts of A, B and C, and the update.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    shape: [usize; 3],
+    layouts: [usize; 3],
+    update: usize,
+}
+
+const ALPHA: f64 = -0.375;
+const BETA: f64 = 0.9375;
+
+impl Case {
+    fn update<T: Element>(self) -> Update<T> {
+        match self.update {
+            0 => Update::Replace,
+            1 => Update::Add,
+            _ => Update::Blend { alpha: T::from_f64(ALPHA), beta: T::from_f64(BETA) },
+        }
+    }
+
+    fn operands<T: Element>(self) -> [Laid<T>; 3] {
+        let [m, k, n] = self.shape;
+        let mut numbers = Numbers(m as u64 * 1_000_003 + k as u64 * 1009 + n as u64);
+        let [a, b, c] = self.layouts;
+        [
+            Laid::new(m, k, a, || numbers.scalar()),
+            Laid::new(k, n, b, || numbers.scalar()),
+            Laid::new(m, n, c, || if self.update == 0 { T::from_f64(f64::NAN) } else { numbers.scalar() }),
+        ]
+    }
+
+    /// The result on one instruction set, in row-major order.
+    fn result<T: Element>(self, isa: Isa) -> Array2<T> {
+        let [mut a, mut b, mut c] = self.operands::<T>();
+        matmul(Ready::new(isa).unwrap(), &a.view(), &b.view(), self.update(), &mut c.view(), None);
+        let untouched = c.whole.len() - c.view().len();
+        let view = c.view().to_owned();
+        // What lies between the elements of C is as it was.
+        let (_, _, mut before) = {
+            let [a, b, c] = self.operands::<T>();
+            (a, b, c)
+        };
+        before.view().assign(&view);
+        let same =
+            before.whole.iter().zip(&c.whole).all(|(x, y)| x.to_f64().to_bits() == y.to_f64().to_bits());
+        assert!(untouched == 0 || same, "{self:?} wrote outside of C");
+        view
+    }
+
+    fn check<T: Element>(self, epsilon: f64) {
+        let [m, k, n] = self.shape;
+        let [mut a, mut b, mut c] = self.operands::<T>();
+        let (a, b, c) = (a.view(), b.view(), c.view());
+        // The exact result and the bound of the error, element by element.
+        let expected = Array2::from_shape_fn((m, n), |(i, j)| {
+            let (mut sum, mut size) = (0.0, 0.0);
+            for (a, b) in a.row(i).iter().zip(b.column(j)) {
+                let term = a.to_f64() * b.to_f64();
+                sum += term;
+                size += term.abs();
+            }
+            let old = c[[i, j]].to_f64();
+            let (expected, size) = match self.update {
+                0 => (sum, size),
+                1 => (old + sum, old.abs() + size),
+                _ => (BETA * old + ALPHA * sum, old.abs() + size),
+            };
+            (expected, 2.0 * (k as f64 + 2.0) * epsilon * size)
+        });
+        let mut fused: Option<Array2<T>> = None;
+        for isa in Isa::available() {
+            let result = self.result::<T>(isa);
+            for (at, &(expected, bound)) in expected.indexed_iter() {
+                let found = result[at].to_f64();
+                assert!(
+                    (found - expected).abs() <= bound,
+                    "{isa} {self:?} at {at:?}: {found} for {expected}"
+                );
+            }
+            if isa != Isa::Portable {
+                let first = fused.get_or_insert_with(|| result.clone());
+                assert!(bits(first) == bits(&result), "{isa} {self:?} has other bits");
+            }
+        }
+    }
+}
+
+fn bits<T: Element>(array: &Array2<T>) -> Vec<u64> {
+    array.iter().map(|x| x.to_f64().to_bits()).collect()
+}
+
+/// Sizes around every lane width and tile border.
+const SIZES: [usize; 22] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 17, 28, 31, 32, 33, 47, 65];
+
+#[test]
+fn random_shapes_and_layouts() {
+    let mut numbers = Numbers(7);
+    for _ in 0..if cfg!(miri) { 20 } else { 4000 } {
+        let mut size = || SIZES[numbers.below(SIZES.len())];
+        let shape = [size(), size(), size()];
+        let mut layout = || numbers.below(LAYOUTS);
+        let layouts = [layout(), layout(), layout()];
+        let case = Case { shape, layouts, update: numbers.below(3) };
+        case.check::<f32>(f64::from(f32::EPSILON));
+        case.check::<f64>(f64::EPSILON);
+    }
+}
+
+#[test]
+fn dot_form_with_long_sums() {
+    for k in [32, 33, 47, 48, 63, 64, 65, 200, 784] {
+        for (m, n) in [(1, 1), (1, 33), (7, 5), (40, 70), (70, 10), (10, 70), (9, 12)] {
+            for layouts in [[0, 1, 0], [0, 1, 1], [0, 0, 0], [1, 1, 0], [0, 1, 3], [2, 1, 2]] {
+                for update in 0..3 {
+                    Case { shape: [m, k, n], layouts, update }.check::<f32>(f64::from(f32::EPSILON));
+                    Case { shape: [m, k, n], layouts, update }.check::<f64>(f64::EPSILON);
+                }
+            }
+        }
+    }
+}
+
+/// Shapes that are cut into blocks and copied.
+#[test]
+fn large_shapes() {
+    for shape in
+        [[150, 1030, 130], [61, 2100, 260], [300, 512, 512], [20, 5000, 33], [1, 3000, 300], [515, 9, 700]]
+    {
+        for layouts in [[0, 0, 0], [0, 1, 0], [1, 0, 0], [1, 1, 1], [3, 5, 2]] {
+            for update in 0..3 {
+                Case { shape, layouts, update }.check::<f32>(f64::from(f32::EPSILON));
+            }
+        }
+    }
+    Case { shape: [70, 1100, 140], layouts: [0, 1, 0], update: 2 }.check::<f64>(f64::EPSILON);
+}
+
+/// β C + α (A B) has the bits of the product followed by the elementwise step.
+#[test]
+fn a_blend_is_the_product_and_then_a_step() {
+    for isa in Isa::available().filter(|&isa| isa != Isa::Portable) {
+        for shape in [[7, 8, 33], [784, 10, 30], [20, 2500, 40], [3, 64, 3], [5, 0, 5]] {
+            for layouts in [[0, 0, 0], [0, 1, 0], [1, 0, 1]] {
+                let blended = Case { shape, layouts, update: 2 }.result::<f32>(isa);
+                // The same operands with another update.
+                let [mut a, mut b, mut c] = Case { shape, layouts, update: 2 }.operands::<f32>();
+                let mut g = Array2::from_elem((shape[0], shape[2]), f32::NAN);
+                matmul(Ready::new(isa).unwrap(), &a.view(), &b.view(), Update::Replace, &mut g, None);
+                let (alpha, beta) = (f32::from_f64(ALPHA), f32::from_f64(BETA));
+                let stepped = Array2::from_shape_fn(g.dim(), |at| alpha.mul_add(g[at], beta * c.view()[at]));
+                assert!(bits(&blended) == bits(&stepped), "{isa} {shape:?} {layouts:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_epilogue_sees_each_finished_element_once() {
+    let mut numbers = Numbers(3);
+    let shapes =
+        [[0, 3, 4], [4, 0, 5], [1, 100, 40], [33, 7, 65], [70, 1100, 300], [20, 64, 10], [64, 64, 5]];
+    for isa in Isa::available() {
+        for shape in shapes {
+            let layouts = [numbers.below(LAYOUTS), numbers.below(LAYOUTS), numbers.below(LAYOUTS)];
+            for update in 0..3 {
+                let case = Case { shape, layouts, update };
+                let expected = case.result::<f64>(isa);
+                let [mut a, mut b, mut c] = case.operands::<f64>();
+                let seen = Mutex::new(Array2::<usize>::zeros(expected.dim()));
+                let epilogue = |block: Block<f64>| {
+                    let mut seen = seen.lock().unwrap();
+                    for i in 0..block.c.rows {
+                        for j in 0..block.c.cols {
+                            let at = [block.row + i, block.col + j];
+                            seen[at] += 1;
+                            // SAFETY: the element lies in the block, which only this call touches now.
+                            assert_eq!(
+                                unsafe { *block.c.at(i, j) }.to_bits(),
+                                expected[at].to_bits(),
+                                "{case:?}"
+                            );
+                        }
+                    }
+                };
+                let isa = Ready::new(isa).unwrap();
+                matmul(isa, &a.view(), &b.view(), case.update(), &mut c.view(), Some(&epilogue));
+                assert!(seen.into_inner().unwrap().iter().all(|&n| n == 1), "{case:?}");
+            }
+        }
+    }
+}
+
+/// An operand of which rows or columns repeat (stride 0).
+#[test]
+fn broadcast_operands() {
+    let row = Array2::from_shape_fn((1, 40), |(_, j)| j as f32);
+    let (a, b) = (row.broadcast((9, 40)).unwrap(), Array2::from_shape_fn((40, 20), |(i, j)| (i + j) as f32));
+    for isa in Isa::available() {
+        let mut c = Array2::zeros((9, 20));
+        matmul(Ready::new(isa).unwrap(), &a, &b, Update::Replace, &mut c, None);
+        let expected = Array2::from_shape_fn(c.dim(), |(_, j)| (0..40).map(|p| (p * (p + j)) as f32).sum());
+        assert_eq!(c, expected);
+        // Transposed: the unit strides are those of an axis that repeats.
+        let mut c = Array2::zeros((20, 9));
+        matmul(Ready::new(isa).unwrap(), &b.t(), &a.t(), Update::Replace, &mut c, None);
+        assert_eq!(c, expected.t());
+    }
+}
