@@ -1,15 +1,16 @@
 //! CSV files: numbers in every column but one, and a class in that one.
 //!
-//! - Fields are separated by commas, or by another character that [`Options::delimiter`] names; they may be quoted; spaces
-//!   around them do not count. Lines may end in LF, CR LF or CR; blank lines are skipped. A byte-order mark is ignored, UTF-16
-//!   is refused. Gzipped files are unpacked.
-//! - Every feature is a finite number, with a point for the decimals. Missing values, NaN and infinities are refused: what
-//!   should stand for them is not for a reader to decide.
-//! - A class is a number or a text. If every class of the file is a non-negative whole number (`7`, also written `7.0`), the
-//!   labels are these numbers as they are, and there are as many classes as the greatest of them plus one. Otherwise the
-//!   distinct classes are sorted (by value if all are whole numbers, such as −1 and 1, else by their characters' code points)
-//!   and a label is its class's place in that order. So the numbering depends on which classes there are, and not on the order of the
-//!   rows. [`Options::like`] reads a second file with the numbering of a first.
+//! - Fields are separated by commas, or by another character that [`Options::delimiter`] names; they may be
+//!   quoted; spaces around them do not count. Lines may end in LF, CR LF or CR; blank lines are skipped. A
+//!   byte-order mark is ignored, UTF-16 is refused. Gzipped files are unpacked.
+//! - Every feature is a finite number, with a point for the decimals. Missing values, NaN and infinities are
+//!   refused: what should stand for them is not for a reader to decide.
+//! - A class is a number or a text. If every class of the file is a non-negative whole number (`7`, also
+//!   written `7.0`), the labels are these numbers as they are, and there are as many classes as the greatest
+//!   of them plus one. Otherwise the distinct classes are sorted (by value if all are whole numbers, such as
+//!   −1 and 1, else by their characters' code points) and a label is its class's place in that order. So the
+//!   numbering depends on which classes there are, and not on the order of the rows. [`Options::like`] reads
+//!   a second file with the numbering of a first.
 //!
 //! ```
 //! use chainrule_data::csv::{self, Options};
@@ -47,11 +48,13 @@ const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Header {
-    /// It does if none of its features is a number (and any is not empty), or if [`Column::Name`] asks for a name.
+    /// It does if none of its features is a number (and any is not empty), or if [`Column::Name`] asks for a
+    /// name.
     ///
-    /// Nothing is guessed beyond that. A row in which only some features are numbers is an error, and so is one with three
-    /// features or more that are 0, 1, 2, … or 1, 2, 3, … beside a class that is no number: the names of numbered columns, most
-    /// likely, but sound data as well. [`Yes`](Header::Yes) and [`No`](Header::No) decide such cases.
+    /// Nothing is guessed beyond that. A row in which only some features are numbers is an error, and so is
+    /// one with three features or more that are 0, 1, 2, … or 1, 2, 3, … beside a class that is no number:
+    /// the names of numbered columns, most likely, but sound data as well. [`Yes`](Header::Yes) and
+    /// [`No`](Header::No) decide such cases.
     #[default]
     Auto,
     /// It does.
@@ -150,7 +153,8 @@ impl Options {
         self
     }
 
-    /// The character between fields, an ASCII character that is no quotation mark, letter, digit or line's end.
+    /// The character between fields, an ASCII character that is no quotation mark, letter, digit or line's
+    /// end.
     #[must_use]
     pub fn delimiter(mut self, delimiter: u8) -> Self {
         self.delimiter = delimiter;
@@ -178,8 +182,8 @@ impl Options {
         self
     }
 
-    /// The file must have the features of `data`, and its labels are numbered as those of `data`: for a test file, after the
-    /// training file. A class that `data` has no name for is an error.
+    /// The file must have the features of `data`, and its labels are numbered as those of `data`: for a test
+    /// file, after the training file. A class that `data` has no name for is an error.
     ///
     /// ```
     /// use chainrule_data::csv::{self, Options};
@@ -228,9 +232,10 @@ impl Options {
 /// # Errors
 ///
 /// - [`Error::Io`] when the file cannot be read, [`Error::Gzip`] when it is a broken gzip file;
-/// - [`Error::Malformed`], with line and column, for a file without rows, a row with another number of columns than the first,
-///   a feature that is not a finite number in the range of `T`, a class that is empty or a fraction, more than [`MAX_CLASSES`] classes, or a
-///   label at or above that, a column for the classes that is not there;
+/// - [`Error::Malformed`], with line and column, for a file without rows, a row with another number of
+///   columns than the first, a feature that is not a finite number in the range of `T`, a class that is empty
+///   or a fraction, more than [`MAX_CLASSES`] classes, or a label at or above that, a column for the classes
+///   that is not there;
 /// - [`Error::Argument`] for a delimiter or comment character that cannot be one.
 pub fn read<T: Float>(path: impl AsRef<Path>, options: &Options) -> Result<LabelledData<T>, Error> {
     options.check()?;
@@ -253,12 +258,13 @@ pub fn from_reader<T: Float>(
 
 /// Reads one or two CSV files as data to train and to test with.
 ///
-/// One file is split by [`split_stratified`](LabelledData::split_stratified) with `fraction` and `seed`; of two, the first is
-/// for training and the second, read as [`Options::like`] the first, for testing.
+/// One file is split by [`split_stratified`](LabelledData::split_stratified) with `fraction` and `seed`; of
+/// two, the first is for training and the second, read as [`Options::like`] the first, for testing.
 ///
 /// # Errors
 ///
-/// As [`read`]; [`Error::Argument`] also for another number of files, and for a fraction that leaves either part empty.
+/// As [`read`]; [`Error::Argument`] also for another number of files, and for a fraction that leaves either
+/// part empty.
 pub fn read_split<T: Float>(
     paths: &[impl AsRef<Path>],
     options: &Options,
@@ -373,7 +379,7 @@ impl<R: Read> Rows<'_, R> {
             for (column, cell) in self.record.iter().enumerate() {
                 let cell = cell.trim_ascii();
                 let read = if column == layout.label {
-                    classes.add(cell, self.reader.position().byte())
+                    classes.add(cell, || self.line(column))
                 } else {
                     number(cell).map(|value| values.push(value))
                 };
@@ -389,12 +395,9 @@ impl<R: Read> Rows<'_, R> {
         }
         values.shrink_to_fit();
         let rows = classes.labels.len();
-        let (labels, class_names) = classes.numbered().map_err(|(value, end, expected)| {
-            let position = Position::Cell {
-                line: self.reader.get_ref().line(end),
-                column: layout.label + 1,
-                name: layout.names.get(layout.label).cloned(),
-            };
+        let (labels, class_names) = classes.numbered().map_err(|(value, line, expected)| {
+            let column = layout.label + 1;
+            let position = Position::Cell { line, column, name: layout.names.get(layout.label).cloned() };
             self.file.malformed(position, quoted(&value), expected)
         })?;
         let mut names = layout.names;
@@ -501,11 +504,13 @@ impl<R: Read> Rows<'_, R> {
 
     /// The line on which the field `column` of the current record begins.
     ///
-    /// The reader's own count is that of its last record's end, which blank lines and CR LF make unfit for this.
+    /// The reader's own count is that of its last record's end, which blank lines and CR LF make unfit for
+    /// this.
     fn line(&self, column: usize) -> u64 {
         let (lines, end) = (self.reader.get_ref(), self.reader.position().byte());
         let within: u64 = self.record.iter().skip(column).map(line_ends).sum();
-        // A quotation mark that is never closed takes in the file's last line end, where the record ends as well.
+        // A quotation mark that is never closed takes in the file's last line end, where the record ends as
+        // well.
         let last = self.record.iter().next_back().and_then(<[u8]>::last);
         let unclosed =
             end == lines.offset && lines.last_visible != b'"' && matches!(last, Some(b'\n' | b'\r'));
@@ -561,11 +566,11 @@ struct Class {
     name: String,
     /// Its value, if it is a whole number.
     value: Option<f64>,
-    /// Where the record ends in which it was first met.
-    end: u64,
+    /// The line on which it was first met.
+    line: u64,
 }
 
-/// A row's label that its place in the file makes wrong: value, end of its record, what was expected.
+/// A class that cannot be numbered: its name, its line, what was expected.
 type Misfit = (String, u64, String);
 
 impl Classes {
@@ -574,15 +579,15 @@ impl Classes {
         Self { index, known: Some(names.to_vec()), ..Self::default() }
     }
 
-    /// Takes the class of the next row, whose record ends at byte `end`.
-    fn add(&mut self, cell: &[u8], end: u64) -> Result<(), String> {
+    /// Takes the class of the next row; `line` tells where it is.
+    fn add(&mut self, cell: &[u8], line: impl FnOnce() -> u64) -> Result<(), String> {
         let Ok(name) = std::str::from_utf8(cell) else { return Err("a class in UTF-8".to_owned()) };
         if name.is_empty() {
             return Err("a class".to_owned());
         }
         let label = match (self.index.get(name), &self.known) {
             (Some(&label), _) => label,
-            (None, None) => self.meet(name, end)?,
+            (None, None) => self.meet(name, line())?,
             (None, Some(known)) => {
                 // `7.0` in one file is `7` in another.
                 let whole = whole_number(name)?.map(|value| value.to_string());
@@ -596,12 +601,12 @@ impl Classes {
         Ok(())
     }
 
-    fn meet(&mut self, name: &str, end: u64) -> Result<usize, String> {
+    fn meet(&mut self, name: &str, line: u64) -> Result<usize, String> {
         let label = self.met.len();
         if label == MAX_CLASSES {
             return Err(format!("one of the {MAX_CLASSES} classes before (the most that is possible)"));
         }
-        self.met.push(Class { name: name.to_owned(), value: whole_number(name)?, end });
+        self.met.push(Class { name: name.to_owned(), value: whole_number(name)?, line });
         self.index.insert(name.to_owned(), label);
         Ok(label)
     }
@@ -632,7 +637,7 @@ fn as_they_are(met: &[Class], values: &[f64]) -> Result<(Vec<usize>, Vec<String>
         .map(|(class, value)| {
             value.to_usize().filter(|&label| label < MAX_CLASSES).ok_or_else(|| {
                 let expected = format!("a class's number below {MAX_CLASSES}");
-                (class.name.clone(), class.end, expected)
+                (class.name.clone(), class.line, expected)
             })
         })
         .collect::<Result<Vec<usize>, Misfit>>()?;

@@ -8,12 +8,13 @@ const DIGITS: &[u8] = include_bytes!("../assets/digits.csv.gz");
 
 /// 1,797 images of handwritten digits, 8 × 8 pixels, with the digit that each shows.
 ///
-/// The inputs are 1797 × 64, an image a row, its pixels row by row from 0 (white) to 1 (black): the data's grey values divided
-/// by 16. The labels are 0 to 9. Nothing is read from disk: the data (57 kB) is part of the program.
+/// The inputs are 1797 × 64, an image a row, its pixels row by row from 0 (white) to 1 (black): the data's
+/// grey values divided by 16. The labels are 0 to 9. Nothing is read from disk: the data (57 kB) is part of
+/// the program.
 ///
-/// The data is *Optical Recognition of Handwritten Digits* of the UCI Machine Learning Repository, by Ethem Alpaydin and Cenk
-/// Kaynak, 1998, under [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/), as shipped in scikit-learn. A program that
-/// contains it has to name them.
+/// The data is *Optical Recognition of Handwritten Digits* of the UCI Machine Learning Repository, by Ethem
+/// Alpaydin and Cenk Kaynak, 1998, under [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/), as
+/// shipped in scikit-learn. A program that contains it has to name them.
 ///
 /// ```
 /// let digits = chainrule_data::digits::<f32>();
@@ -34,8 +35,8 @@ pub fn digits<T: Float>() -> LabelledData<T> {
     LabelledData::new(inputs, labels, names).expect("one label for each image")
 }
 
-/// The default split of [`digits`]: four fifths (1,438) for training and a fifth (359) for testing, every digit in the same
-/// proportion, drawn with `seed`.
+/// The default split of [`digits`]: four fifths (1,438) for training and a fifth (359) for testing, every
+/// digit in the same proportion, drawn with `seed`.
 ///
 /// A seed means the same split on every platform and in every release; see
 /// [`split_stratified`](LabelledData::split_stratified).

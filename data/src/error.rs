@@ -4,7 +4,8 @@ use std::{fmt, io, path::PathBuf};
 
 /// What went wrong while data was read or split.
 ///
-/// The [`Display`](fmt::Display) form is complete in itself (it includes the cause), so `source()` is always `None`.
+/// The [`Display`](fmt::Display) form is complete in itself (it includes the cause), so `source()` is always
+/// `None`.
 ///
 /// ```
 /// use chainrule_data::{Error, Position, csv};
@@ -96,7 +97,8 @@ pub enum Position {
     },
 }
 
-/// Writes what follows the file's name in a message: nothing for the whole file, else `, line 3, column 2 (height)`.
+/// Writes what follows the file's name in a message: nothing for the whole file, else `, line 3, column 2
+/// (height)`.
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,11 +1,12 @@
 //! IDX files of unsigned bytes: the format in which MNIST and its look-alikes are distributed.
 //!
-//! A file is a magic number of four bytes (0, 0, the type of the elements, the number of dimensions), the length of every
-//! dimension as four bytes (most significant first), and the elements, the last dimension's index changing fastest.
+//! A file is a magic number of four bytes (0, 0, the type of the elements, the number of dimensions), the
+//! length of every dimension as four bytes (most significant first), and the elements, the last dimension's
+//! index changing fastest.
 //!
-//! The format is read here rather than by a crate because those on crates.io do not meet this crate's rules: `mnist` 0.6
-//! panics on a malformed file, `idx-lib` 0.0 reserves whatever a header claims (at 16 bytes an element) and ignores the magic
-//! number's first half, `idx_parser` 0.3 is under the GPL.
+//! The format is read here rather than by a crate because those on crates.io do not meet this crate's rules:
+//! `mnist` 0.6 panics on a malformed file, `idx-lib` 0.0 reserves whatever a header claims (at 16 bytes an
+//! element) and ignores the magic number's first half, `idx_parser` 0.3 is under the GPL.
 
 use crate::{Error, Position, error::counted, source::Source};
 use ndarray::{ArrayD, IxDyn};
@@ -19,14 +20,16 @@ const FIRST_RESERVE: usize = 1 << 20;
 
 /// Reads an IDX file of unsigned bytes, gzipped or not.
 ///
-/// The array has the shape that the file states, 60000 × 28 × 28 for MNIST's training images. Memory is reserved as elements
-/// arrive: a header that claims more than the file holds costs nothing.
+/// The array has the shape that the file states, 60000 × 28 × 28 for MNIST's training images. Memory is
+/// reserved as elements arrive: a header that claims more than the file holds costs a mebibyte at most.
 ///
 /// # Errors
 ///
-/// - [`Error::Io`] when the file cannot be read or memory does not suffice, [`Error::Gzip`] when it is a broken gzip file;
-/// - [`Error::Malformed`], with the byte's position, when it is not an IDX file, holds another type than unsigned bytes, has
-///   no dimension, a shape beyond this machine's memory, or fewer or more elements than its shape asks for.
+/// - [`Error::Io`] when the file cannot be read or memory does not suffice, [`Error::Gzip`] when it is a
+///   broken gzip file;
+/// - [`Error::Malformed`], with the byte's position, when it is not an IDX file, holds another type than
+///   unsigned bytes, has no dimension, a shape beyond this machine's memory, or fewer or more elements than
+///   its shape asks for.
 pub fn read(path: impl AsRef<Path>) -> Result<ArrayD<u8>, Error> {
     parse(Source::open(path.as_ref())?)
 }
@@ -50,7 +53,8 @@ pub fn from_reader(reader: impl Read, name: &str) -> Result<ArrayD<u8>, Error> {
 fn parse(mut source: Source<'_>) -> Result<ArrayD<u8>, Error> {
     let shape = header(&mut source)?;
     let start = 4 + 4 * shape.len() as u64;
-    // As ndarray counts, so that a length of 0 hides no overflow: the product of those above 0 has to fit in an isize.
+    // As ndarray counts, so that a length of 0 hides no overflow: the product of those above 0 has to fit in
+    // an isize.
     let product = shape.iter().filter(|&&length| length > 0).try_fold(1_usize, |product, &length| {
         product.checked_mul(length).filter(|&product| isize::try_from(product).is_ok())
     });

@@ -6,8 +6,8 @@ use num_traits::Float;
 
 /// Samples with the class that each belongs to.
 ///
-/// Holds by construction: one label for each row of the inputs, every label below the number of classes, and inputs in
-/// row-major order, one row per sample.
+/// Holds by construction: one label for each row of the inputs, every label below the number of classes, and
+/// inputs in row-major order, one row per sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabelledData<T> {
     /// len × features, in standard layout.
@@ -34,7 +34,8 @@ impl<T: Clone> LabelledData<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] when there is not one label for each row, or a label is not below the number of names.
+    /// [`Error::Argument`] when there is not one label for each row, or a label is not below the number of
+    /// names.
     ///
     /// ```
     /// use chainrule_data::LabelledData;
@@ -120,10 +121,12 @@ impl<T: Clone> LabelledData<T> {
         Ok(Split { train: Self { inputs: matrix(count, features, front)?, ..self }, test })
     }
 
-    /// A random split: round(`fraction` · len) samples for training, the others for testing, both in random order.
+    /// A random split: round(`fraction` · len) samples for training, the others for testing, both in random
+    /// order.
     ///
-    /// A seed means the same split on every platform and in every release: the order is Fisher and Yates' shuffle driven by
-    /// `ChaCha8`, keyed with the seed. Rows are exchanged in place, so that only the test samples are copied.
+    /// A seed means the same split on every platform and in every release: the order is Fisher and Yates'
+    /// shuffle driven by `ChaCha8`, keyed with the seed. Rows are exchanged in place, so that only the test
+    /// samples are copied.
     ///
     /// # Errors
     ///
@@ -141,12 +144,13 @@ impl<T: Clone> LabelledData<T> {
         self.split_at(count)
     }
 
-    /// A random split as [`split_shuffled`](Self::split_shuffled), in which either part has the same share of every class, as
-    /// nearly as whole numbers allow.
+    /// A random split as [`split_shuffled`](Self::split_shuffled), in which either part has the same share of
+    /// every class, as nearly as whole numbers allow.
     ///
-    /// Each class first gets ⌊`fraction` · its size⌋ training samples; what is missing to round(`fraction` · len) is taken
-    /// from the classes with the greatest remainders (the lower class number first where they are equal). Samples are drawn in
-    /// the order of the shuffle. A class of few samples can be missing from a part.
+    /// Each class first gets ⌊`fraction` · its size⌋ training samples; what is missing to round(`fraction` ·
+    /// len) is taken from the classes with the greatest remainders (the lower class number first where they
+    /// are equal). Samples are drawn in the order of the shuffle. A class of few samples can be missing from
+    /// a part.
     ///
     /// # Errors
     ///
@@ -192,7 +196,8 @@ impl<T: Clone> LabelledData<T> {
         let features = self.features();
         let inputs = self.inputs.as_slice_mut().unwrap_or_default();
         for start in 0..order.len() {
-            // Along the cycle: every place takes what it should have, and hands what it had to where that came from.
+            // Along the cycle: every place takes what it should have, and hands what it had to where that
+            // came from.
             let mut place = start;
             loop {
                 let from = std::mem::replace(&mut order[place], place);

@@ -7,11 +7,12 @@
 //! | any IDX file of unsigned bytes | [`idx`] | [`ArrayD<u8>`](ndarray::ArrayD) |
 //! | 1,797 handwritten digits, compiled in | [`digits()`], [`digits_split()`] | [`LabelledData`], [`Split`] |
 //!
-//! In every matrix one row is one sample. Files may be gzipped: that is told from their first bytes, never from their name.
-//! Everything is generic over the floating-point type `T` (`f32`, `f64`: whatever implements [`num_traits::Float`]).
+//! In every matrix one row is one sample. Files may be gzipped: that is told from their first bytes, never
+//! from their name. Everything is generic over the floating-point type `T` (`f32`, `f64`: whatever implements
+//! [`num_traits::Float`]).
 //!
-//! What comes from outside never causes a panic: whatever is wrong with a file is told by one type, [`Error`], which says
-//! where it is wrong, what was found and what was expected.
+//! What comes from outside never causes a panic: whatever is wrong with a file is told by one type,
+//! [`Error`], which says where it is wrong, what was found and what was expected.
 //!
 //! ```
 //! use chainrule_data::{Split, digits_split};

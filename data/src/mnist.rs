@@ -6,8 +6,8 @@
 //! | test | `t10k-images-idx3-ubyte` | `t10k-labels-idx1-ubyte` |
 //!
 //! Each may be gzipped, may have `.gz` at its name's end, and may have a dot for its last hyphen but one
-//! (`train-images.idx3-ubyte`). `scripts/get-mnist` in chainrule's repository fetches MNIST into `data/mnist`, where
-//! [`find_dir`] looks last.
+//! (`train-images.idx3-ubyte`). `scripts/get-mnist` in chainrule's repository fetches MNIST into
+//! `data/mnist`, where [`find_dir`] looks last.
 
 use crate::{
     Error, LabelledData, Position, Split,
@@ -41,10 +41,11 @@ const TRAIN_LABELS: [&str; 2] = ["train-labels", "idx1-ubyte"];
 const TEST_IMAGES: [&str; 2] = ["t10k-images", "idx3-ubyte"];
 const TEST_LABELS: [&str; 2] = ["t10k-labels", "idx1-ubyte"];
 
-/// The folder that holds MNIST: `explicit` if there is one, else the value of the environment variable `CHAINRULE_DATA`, else
-/// `data/mnist` in the current folder.
+/// The folder that holds MNIST: `explicit` if there is one, else the value of the environment variable
+/// `CHAINRULE_DATA`, else `data/mnist` in the current folder.
 ///
-/// The first of these that is given counts, the others are not tried. It may also be the folder above a folder `mnist`.
+/// The first of these that is given counts, the others are not tried. It may also be the folder above a
+/// folder `mnist`.
 ///
 /// # Errors
 ///
@@ -73,16 +74,17 @@ fn find(explicit: Option<&Path>, variable: Option<OsString>) -> Result<PathBuf, 
 
 /// Reads the training and the test images of the folder `dir`, with the digit that each shows.
 ///
-/// The inputs are images × pixels (60000 × 784 and 10000 × 784 for MNIST), an image a row, its pixels row by row, divided by
-/// 255: from 0 (background) to 1 (ink). The labels are 0 to 9. The files are read one after the other and the bytes turned into
-/// `T` once; beside the result, the bytes of one file are in memory.
+/// The inputs are images × pixels (60000 × 784 and 10000 × 784 for MNIST), an image a row, its pixels row by
+/// row, divided by 255: from 0 (background) to 1 (ink). The labels are 0 to 9. The files are read one after
+/// the other and the bytes turned into `T` once; beside the result, the bytes of one file are in memory.
 ///
 /// # Errors
 ///
 /// - [`Error::Missing`] when a file is not there;
 /// - what [`idx::read`] returns for a file that is not sound;
-/// - [`Error::Malformed`] when images have no pixels or labels are not a list, when there is not one label for each image, when
-///   a label is above 9, or when the test images have another size than the training images.
+/// - [`Error::Malformed`] when images have no pixels or labels are not a list, when there is not one label
+///   for each image, when a label is above 9, or when the test images have another size than the training
+///   images.
 ///
 /// ```no_run
 /// use chainrule_data::{Split, mnist};

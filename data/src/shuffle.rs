@@ -7,8 +7,9 @@ use rand_chacha::{
 
 /// The numbers 0 to `count` − 1 in an order drawn from all orders with equal probability.
 ///
-/// Part of the contract of every split, so it must never change: the generator is `ChaCha` with 8 rounds whose 32-byte key is
-/// `seed` in little endian, then zeros; Fisher and Yates' exchanges run from the last place down to the second.
+/// Part of the contract of every split, so it must never change: the generator is `ChaCha` with 8 rounds
+/// whose 32-byte key is `seed` in little endian, then zeros; Fisher and Yates' exchanges run from the last
+/// place down to the second.
 pub(crate) fn permutation(count: usize, seed: u64) -> Vec<usize> {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -22,8 +23,8 @@ pub(crate) fn permutation(count: usize, seed: u64) -> Vec<usize> {
 
 /// A whole number from 0 to `last`, both included, each equally probable.
 ///
-/// The generator's next 64 bits modulo the range's size; draws at or above the greatest multiple of that size are thrown away,
-/// since they would favour the small numbers.
+/// The generator's next 64 bits modulo the range's size; draws at or above the greatest multiple of that size
+/// are thrown away, since they would favour the small numbers.
 fn below(generator: &mut impl Rng, last: usize) -> usize {
     let size = last as u64 + 1;
     // 2⁶⁴ mod size: that many draws at the top are one too many.
@@ -41,7 +42,8 @@ fn below(generator: &mut impl Rng, last: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// Computed with an implementation of `ChaCha8` and of the shuffle written apart from this one, in another language.
+    /// Computed with an implementation of `ChaCha8` and of the shuffle written apart from this one, in
+    /// another language.
     #[test]
     fn a_seed_means_this_order_for_ever() {
         assert_eq!(permutation(10, 0), [3, 0, 5, 9, 6, 7, 2, 4, 1, 8]);

@@ -45,7 +45,8 @@ impl<'a> Source<'a> {
         Ok(Self { name, reader, gzip })
     }
 
-    /// Fills `buffer` from the stream and says how many bytes there were: fewer than asked for only at the end.
+    /// Fills `buffer` from the stream and says how many bytes there were: fewer than asked for only at the
+    /// end.
     pub(crate) fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         read_until_full(&mut self.reader, buffer).map_err(|cause| self.error(cause))
     }

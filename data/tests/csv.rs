@@ -109,7 +109,8 @@ fn delimiters_and_columns() {
 
 #[test]
 fn headers() {
-    // Names; names of which the first is empty, as pandas writes its index; a number as the class's name; none.
+    // Names; names of which the first is empty, as pandas writes its index; a number as the class's name;
+    // none.
     for (text, names) in [
         ("a,b,c\n1,2,x\n", &["a", "b"][..]),
         (",b,c\n1,2,x\n", &["", "b"]),
@@ -183,6 +184,11 @@ fn classes_that_are_none() {
         assert_eq!(refused(text), format!("t.csv, line 4, column 2 (kind): {message}"));
     }
     assert!(refused(b"1,caf\xe9\n").contains("expected a class in UTF-8"));
+    let options = Options::new().label(Column::Number(1)).header(Header::No);
+    assert!(
+        refused_with("0,1\n99999,\"\n2\n\"\n", &options)
+            .starts_with("t.csv, line 2, column 1: found `99999`")
+    );
     let identifiers: String = (0..=csv::MAX_CLASSES)
         .flat_map(|row| ["1,id".to_owned(), row.to_string(), "\n".to_owned()])
         .collect();

@@ -126,7 +126,8 @@ fn too_few_and_too_many_elements() {
     assert_eq!(refused(&gzipped(&file(8, &[1], &[1, 2]))).0, 9);
 }
 
-/// A few bytes that claim gigabytes must neither be believed nor overflow: this test would take minutes or abort.
+/// A few bytes that claim gigabytes must neither be believed nor overflow: this test would take minutes or
+/// abort.
 #[test]
 fn claims_are_not_believed() {
     assert_eq!(refused(&file(8, &[u32::MAX], &[1])).0, 9);
