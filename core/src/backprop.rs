@@ -278,7 +278,8 @@ impl<T: Scalar> Network<T> {
     /// One step of gradient descent on a batch, W′ = β W − α ΔW, where nobody needs the gradient itself.
     ///
     /// The same as [`Network::gradient`] and [`Backend::descend`], but a backend may update each weight where its change is
-    /// computed. Afterwards [`Workspace::gradient`] is not specified. Biases do not decay. Nothing is allocated.
+    /// computed. Afterwards [`Workspace::gradient`] is not specified. Biases do not decay. Nothing is allocated. If the loss is not
+    /// finite, it is returned and no parameter changes.
     ///
     /// # Errors
     /// As [`Network::gradient`].
@@ -301,6 +302,9 @@ impl<T: Scalar> Network<T> {
         let chain = Chain { layers, ranges, backend, inputs: inputs.view(), mode, without_link };
         chain.forward(parameters, buffers)?;
         let score = change_in_loss(&chain, loss, targets, buffers, delta)?;
+        if !score.loss.is_finite() {
+            return Ok(score);
+        }
         chain.backward(buffers, delta, below, Change::Descend { step, parameters, gradient })?;
         Ok(score)
     }

@@ -175,8 +175,8 @@ impl<'a, T: Scalar> Trainer<'a, T> {
     ///
     /// # Errors
     /// [`Error::Setting`] for a batch of 0 or settings that are not finite, [`Error::Shape`] and [`Error::Label`] for
-    /// data that does not fit the network, [`Error::Diverged`] when NaN or an infinity arises in training. The network
-    /// then has the parameters it had got by that time.
+    /// data that does not fit the network, [`Error::Diverged`] when NaN or an infinity arises in training: the network
+    /// then has the parameters it had before the step.
     pub fn fit(
         &mut self,
         network: &mut Network<T>,
@@ -274,7 +274,9 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         }
         let score =
             network.gradient(backend, &*self.loss, &inputs, targets, mode, Accumulate::Replace, workspace)?;
-        self.optimizer.step(backend, named, workspace.gradient(), network.parameters_mut())?;
+        if score.loss.is_finite() {
+            self.optimizer.step(backend, named, workspace.gradient(), network.parameters_mut())?;
+        }
         Ok(score)
     }
 
@@ -430,39 +432,25 @@ fn fits<T: Scalar>(network: &Network<T>, data: &Dataset<'_, T>) -> Result<()> {
     data.targets().check("training", data.len(), if binary { 2 } else { network.output_size() })
 }
 
-/// Finds the first layer in which something is not finite.
+/// Finds the first layer in which something is not finite: a parameter, or the output of the pass last made.
 fn diverged<T: Scalar>(
     epoch: usize,
     step: usize,
     network: &Network<T>,
     workspace: Option<&Workspace<T>>,
 ) -> Error {
-    let bad = |values: &[T]| values.iter().any(|x| !x.is_finite());
     let named = network.named_parameters();
     for (index, layer) in network.layers().iter().enumerate() {
-        let place = |quantity: &str| Error::Diverged {
-            epoch,
-            step,
-            layer: format!("layer {index} ({})", layer.name()),
-            quantity: quantity.to_owned(),
-        };
-        let range = network.range(index);
-        let outputs = workspace.map(|workspace| workspace.activations(index));
-        let output_is_bad = outputs.is_some_and(|a| a.iter().any(|x| !x.is_finite()));
-        if let Some(named) = named.iter().find(|named| {
-            named.range.start >= range.start
-                && named.range.end <= range.end
-                && bad(&network.parameters()[named.range.clone()])
-        }) {
-            // A step that overflows everywhere writes the parameters after the loss; the output tells what came first.
-            return place(if output_is_bad || workspace.is_none() {
-                named.parameter.name
-            } else {
-                "the output"
-            });
-        }
-        if output_is_bad {
-            return place("the output");
+        let of_layer = network.range(index);
+        let parameter = named.iter().find(|named| {
+            let range = named.range.clone();
+            of_layer.contains(&range.start) && network.parameters()[range].iter().any(|w| !w.is_finite())
+        });
+        let output = workspace.is_some_and(|w| w.activations(index).iter().any(|a| !a.is_finite()));
+        let quantity = parameter.map(|named| named.parameter.name).or(output.then_some("output"));
+        if let Some(quantity) = quantity {
+            let layer = format!("layer {index} ({})", layer.name());
+            return Error::Diverged { epoch, step, layer, quantity: format!("the {quantity}") };
         }
     }
     Error::Diverged { epoch, step, layer: "the network".to_owned(), quantity: "the loss".to_owned() }
