@@ -1,0 +1,91 @@
+//! A warm training step allocates nothing, on any linked backend with one thread.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use chainrule::{
+    Accumulate, Activation, Descent, Linked, Loss, Mode, Network, Optimizer, Sgd, Targets, Workspace,
+};
+use common::{labels, loss, normal};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+#[expect(unsafe_code, reason = "an allocator is unsafe by nature")]
+// SAFETY: every call is handed to the system's allocator unchanged; counting touches no memory of the caller.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|n| n.set(n.get() + 1));
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(work: impl FnOnce()) -> usize {
+    let before = ALLOCATIONS.with(Cell::get);
+    work();
+    ALLOCATIONS.with(Cell::get) - before
+}
+
+fn steps<T: Linked>() {
+    for (sizes, batch) in [(vec![4, 16, 16, 3], 8), (vec![100, 70, 10], 33), (vec![300, 257, 129, 10], 64)] {
+        for activation in Activation::ALL {
+            let mut builder = Network::<T>::builder(sizes[0]);
+            for &size in &sizes[1..sizes.len() - 1] {
+                builder = builder.dense(size, activation);
+            }
+            let outputs = sizes[sizes.len() - 1];
+            let mut network = builder.dense(outputs, Activation::Identity).softmax().build(1).unwrap();
+            let (x, y) = (normal::<T>(batch, sizes[0], 1), labels(batch, outputs, 1));
+            let targets = Targets::Classes(&y);
+            let mut workspace = Workspace::new(&network, batch).unwrap();
+            let named = network.named_parameters();
+            for backend in chainrule::backends::<T>() {
+                // Plain loops have no path of their own for large sizes, and no hurry.
+                if backend.name() == "naive" && batch > 50 {
+                    continue;
+                }
+                for name in common::LOSSES {
+                    let loss: Box<dyn Loss<T>> = loss(name);
+                    let mode = Mode::Train { seed: 1, step: 1 };
+                    let step = Descent { rate: T::of(0.01), decay: T::of(0.99) };
+                    let mut sgd = Sgd::new(0.01).weight_decay(0.1);
+                    let mut once = || {
+                        network.descend(&*backend, &*loss, &x, targets, mode, step, &mut workspace).unwrap();
+                        let how = Accumulate::Replace;
+                        network.gradient(&*backend, &*loss, &x, targets, mode, how, &mut workspace).unwrap();
+                        let gradient = workspace.gradient();
+                        sgd.step(&*backend, &named, gradient, network.parameters_mut()).unwrap();
+                        network.forward(&*backend, &x, &mut workspace).unwrap();
+                        network.score(&*backend, &*loss, &x, targets, &mut workspace).unwrap();
+                    };
+                    once();
+                    let count = allocations(once);
+                    let place = format!("{} {} {sizes:?} {activation} {name}", backend.name(), T::NAME);
+                    assert_eq!(count, 0, "{place}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_warm_step_allocates_nothing() {
+    assert_ne!(allocations(|| drop(std::hint::black_box(vec![1]))), 0, "the counter counts");
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    pool.install(steps::<f32>);
+    pool.install(steps::<f64>);
+}
