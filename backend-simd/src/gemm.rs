@@ -119,13 +119,14 @@ pub(crate) unsafe fn product<T: Element>(
 fn is_dot<T>(a: MatRef<T>, b: MatRef<T>) -> bool {
     let (m, k, n) = (a.rows, a.cols, b.cols);
     let (a_along, b_along) = (a.col == 1, b.row == 1);
-    k >= 32
-        && match (a_along, b_along) {
-            (true, true) => m.min(n) < 48,
-            (true, false) => n <= 12 && m >= 4,
-            (false, true) => m <= 12 && n >= 4,
-            (false, false) => false,
-        }
+    // The partial sums of a dot product cost about as much to add as four multiply-adds of a register; to copy an operand
+    // costs as much for every ten or so of its elements.
+    match (a_along, b_along) {
+        (true, true) => k >= 32 && k > 10 * m.min(n),
+        (true, false) => k >= 64 && n <= 12 && m >= 4,
+        (false, true) => k >= 64 && m <= 12 && n >= 4,
+        (false, false) => false,
+    }
 }
 
 /// The pieces of `n` things in equal shares of at most `most`: pairs of first and length.

@@ -27,7 +27,7 @@ pub enum Isa {
     Portable,
     /// AVX2 and FMA, 256-bit registers (x86-64).
     Avx2,
-    /// AVX-512F, 512-bit registers (x86-64).
+    /// AVX-512F and AVX-512VL, 512-bit registers (x86-64).
     Avx512,
     /// NEON, 128-bit registers (AArch64).
     Neon,
@@ -68,7 +68,11 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => is_x86_feature_detected!("avx512f") && Self::Avx2.is_available(),
+            Self::Avx512 => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512vl")
+                    && Self::Avx2.is_available()
+            }
             #[cfg(target_arch = "aarch64")]
             Self::Neon => std::arch::is_aarch64_feature_detected!("neon"),
             #[allow(unreachable_patterns, reason = "the sets of other architectures")]

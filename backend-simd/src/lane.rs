@@ -79,6 +79,13 @@ pub(crate) unsafe trait Lane: Copy + 'static {
     /// The sum of all lanes as a fixed tree over halves: lane `i` plus lane `i + LANES / 2`, and so on.
     unsafe fn sum(self) -> Self::Elem;
 
+    /// [`Lane::sum`] of each of eight registers, with the same bits.
+    #[inline(always)]
+    unsafe fn sum8(of: [Self; 8]) -> [Self::Elem; 8] {
+        // SAFETY: the caller's function enables the set.
+        of.map(|x| unsafe { x.sum() })
+    }
+
     /// Runs a kernel over this register type inside a function that enables its instruction set.
     unsafe fn enter<K: Kernel<Self::Elem>>(kernel: K) -> K::Output;
 }

@@ -4,18 +4,25 @@
 //! a fixed tree over halves adds the sixteen. A register holds some of them, `PARTS` registers hold all: the order does
 //! not depend on the instruction set.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "a tile is indexed by its rows and columns, as the equation is"
+)]
+
 use crate::gemm::driver::{self, SCRATCH};
 use crate::gemm::pack::{Buffer, Copy};
 use crate::gemm::view::{MatMut, MatRef};
 use crate::gemm::{Product, Update, split};
 use crate::isa::{Element, Kernel};
-use crate::lane::{Lane, avx2, avx512, portable};
+use crate::lane::{Lane, portable};
+#[cfg(target_arch = "x86_64")]
+use crate::lane::{avx2, avx512};
 
 /// Partial sums of every dot product.
 const WIDTH: usize = 16;
 
 /// The arguments of a kernel: rows of A and columns of B, each k adjacent scalars, `a_row` and `b_col` apart. The sums
-/// go to `out`, a row of it `NR` long.
+/// go to `out`, with strides of its own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dots<T> {
     k: usize,
@@ -24,11 +31,13 @@ pub(crate) struct Dots<T> {
     b: *const T,
     b_col: isize,
     out: *mut T,
+    out_row: isize,
+    out_col: isize,
 }
 
 /// # Safety
 ///
-/// The instruction set is available, the operands are valid for the kernel's size and `out` for MR·NR scalars.
+/// The instruction set is available, the operands are valid for the kernel's size and `out` for its results.
 pub(crate) type DotFn<T> = unsafe fn(&Dots<T>);
 
 /// The dot kernels of a lane type.
@@ -51,7 +60,7 @@ impl<T: Element, const MR: usize, const NR: usize, const PARTS: usize> Kernel<T>
     #[inline(always)]
     unsafe fn run<L: Lane<Elem = T>>(self) {
         const { assert!(PARTS * L::LANES == WIDTH) };
-        let Dots { k, a, a_row, b, b_col, out } = *self.0;
+        let Dots { k, a, a_row, b, b_col, out, out_row, out_col } = *self.0;
         // SAFETY: the contract of `DotFn`; partial registers touch no more than the k scalars of a row.
         unsafe {
             let mut acc = [[[L::splat(T::ZERO); PARTS]; NR]; MR];
@@ -98,7 +107,23 @@ impl<T: Element, const MR: usize, const NR: usize, const PARTS: usize> Kernel<T>
                         }
                         half /= 2;
                     }
-                    *out.add(i * NR + j) = acc[i][j][0].sum();
+                }
+            }
+            for group in 0..(MR * NR).div_ceil(8) {
+                let mut eight = [L::splat(T::ZERO); 8];
+                for (l, x) in eight.iter_mut().enumerate() {
+                    let at = 8 * group + l;
+                    if at < MR * NR {
+                        *x = acc[at / NR][at % NR][0];
+                    }
+                }
+                let sums = if MR * NR == 1 { [eight[0].sum(); 8] } else { L::sum8(eight) };
+                for (l, sum) in sums.into_iter().enumerate() {
+                    let at = 8 * group + l;
+                    if at < MR * NR {
+                        *out.offset((at / NR).cast_signed() * out_row + (at % NR).cast_signed() * out_col) =
+                            sum;
+                    }
                 }
             }
         }
@@ -176,19 +201,31 @@ unsafe fn adjacent<L: driver::Lanes>(product: &Product<'_, L::Elem>) {
     let mut out = [L::Elem::ZERO; SCRATCH];
     for (j, cols) in split(b.cols, L::DOT_COLS) {
         for (i, rows) in split(a.rows, L::DOT_ROWS) {
+            let block = c.block(i, j, rows, cols);
+            let replaces = matches!(update, Update::Replace);
+            let to = if replaces {
+                block
+            } else {
+                MatMut { ptr: out.as_mut_ptr(), row: cols.cast_signed(), col: 1, ..block }
+            };
+            let (a, b) = (a.block(i, 0, rows, a.cols), b.block(0, j, b.rows, cols));
             let args = Dots {
                 k: a.cols,
-                a: a.at(i, 0),
+                a: a.ptr,
                 a_row: a.row,
-                b: b.at(0, j),
+                b: b.ptr,
                 b_col: b.col,
-                out: out.as_mut_ptr(),
+                out: to.ptr,
+                out_row: to.row,
+                out_col: to.col,
             };
-            // SAFETY: the block lies inside the operands; `out` is larger than any tile.
+            // SAFETY: the block lies inside the operands and C; `out` is larger than any tile.
             unsafe { L::DOTS[rows - 1][cols - 1](&args) };
-            let sums = MatRef { ptr: out.as_ptr(), rows, cols, row: cols.cast_signed(), col: 1 };
-            // SAFETY: the block lies inside C; the set is available.
-            unsafe { L::enter(Combine { sums, c: c.block(i, j, rows, cols), update }) };
+            if !replaces {
+                let sums = MatRef { ptr: to.ptr.cast_const(), rows, cols, row: to.row, col: to.col };
+                // SAFETY: the block lies inside C; the set is available.
+                unsafe { L::enter(Combine { sums, c: block, update }) };
+            }
         }
     }
     driver::finish(product, 0, 0, c);

@@ -41,11 +41,11 @@ impl Plan {
         let nr = L::NV * L::LANES;
         // Rows that lie a multiple of this apart share too few sets of the first-level cache.
         let awkward = |stride: isize| (stride.unsigned_abs() * size).is_multiple_of(2048);
-        let large = |rows: usize, cols: usize| rows * cols * size > caches.l2 / 2;
-        let copy_b = b.col != 1 || (m > 3 * L::MR && k > 8 && (large(k, n) || awkward(b.row) && k > 16));
-        let copy_a = n >= 4 * nr && k > 8 && {
+        let bytes = |rows: usize, cols: usize| rows * cols * size;
+        let copy_b = b.col != 1 || (m > 4 * L::MR && k > 8 && bytes(k, n) > 2 * caches.l2);
+        let copy_a = n >= 4 * nr && k > 8 && m > 1 && {
             let stride = if a.col == 1 { a.row } else { a.col };
-            large(m, k) || awkward(stride) && m > 1
+            bytes(m, k) > caches.l2 / 2 || awkward(stride)
         };
         let kc = if (copy_a || copy_b) && !blend { L::KC } else { usize::MAX };
         let kc = k.div_ceil(k.div_ceil(kc).max(1)).max(1);
@@ -73,8 +73,9 @@ pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
         return unsafe { blend_apart::<L>(product) };
     }
     let nr = L::NV * L::LANES;
-    let a_len = if plan.copy_a { plan.mc * padded(plan.kc) } else { 0 };
-    let b_len = if plan.copy_b { plan.nc.next_multiple_of(nr) * plan.kc } else { 0 };
+    let a_len = if plan.copy_a { plan.mc * padded::<L::Elem>(plan.kc) } else { 0 };
+    let strips = if plan.mc >= a.rows { nr } else { plan.nc.next_multiple_of(nr) };
+    let b_len = if plan.copy_b { strips * plan.kc } else { 0 };
     Buffer::with(a_len.next_multiple_of(64) + b_len, |space: *mut L::Elem| {
         // SAFETY: the buffer has room for both copies.
         unsafe { blocks::<L>(product, &plan, space, space.add(a_len.next_multiple_of(64))) }
@@ -84,9 +85,10 @@ pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
 /// Beyond this k a blend computes A·B apart first, since the chain of one element must not be cut.
 const LONGEST_BLEND: usize = 2048;
 
-/// Distance of rows in a copy of A: apart from each other in the sets of the first-level cache.
-fn padded(kc: usize) -> usize {
-    kc.next_multiple_of(16) + 16
+/// Distance of rows in a copy of A: an odd number of cache lines, so that rows lie in different sets.
+fn padded<T>(kc: usize) -> usize {
+    let line = 64 / size_of::<T>();
+    (kc.div_ceil(line) | 1) * line
 }
 
 /// C ← β C + α G with G ← A B computed in a buffer.
@@ -130,12 +132,12 @@ unsafe fn blocks<L: Lanes>(
         loop {
             let kc = plan.kc.min(k - pc);
             let b_block = b.block(pc, jc, kc, nc);
-            let panels = if plan.copy_b {
-                // SAFETY: the buffer has room for whole panels of kc × nr.
-                unsafe { copy_b::<L>(b_block, b_space) };
-                Panels { ptr: b_space.cast_const(), step: nr.cast_signed(), next: kc * nr }
+            let right = if plan.copy_b {
+                // With one block of rows a strip is used up before the next one is copied.
+                let next = if plan.mc >= m { 0 } else { kc * nr };
+                Right { ptr: b_space.cast_const(), step: nr.cast_signed(), next }
             } else {
-                Panels { ptr: b_block.ptr, step: b.row, next: nr }
+                Right { ptr: b_block.ptr, step: b.row, next: nr }
             };
             let update = if pc == 0 { update } else { Update::Add };
             let mut ic = 0;
@@ -150,8 +152,16 @@ unsafe fn blocks<L: Lanes>(
                     } else {
                         Left { ptr: a_block.ptr, next: a.row, row: a.row, step: Some(a.col) }
                     };
-                    let block = Macro { k: kc, a: left, b: panels, c: c_block, update };
-                    if mc == 1 && !plan.copy_b { block.row::<L>() } else { block.tiles::<L>(plan.along_rows) }
+                    let block = Macro { k: kc, a: left, b: right, c: c_block, update };
+                    if plan.copy_b {
+                        block.down_columns::<L>(if ic == 0 { Some((b_block, b_space)) } else { None });
+                    } else if mc == 1 {
+                        block.row::<L>();
+                    } else if plan.along_rows {
+                        block.along_rows::<L>();
+                    } else {
+                        block.down_columns::<L>(None);
+                    }
                 }
                 if pc + kc == k {
                     finish(product, ic, jc, c_block);
@@ -169,20 +179,10 @@ unsafe fn blocks<L: Lanes>(
 
 /// A block of B as strips of `nr` columns: strip s starts at `ptr + s·next`, its rows are `step` apart.
 #[derive(Clone, Copy)]
-struct Panels<T> {
+struct Right<T> {
     ptr: *const T,
     step: isize,
     next: usize,
-}
-
-/// Copies a block of B to strips of `nr` columns, filled up with zeros.
-unsafe fn copy_b<L: Lanes>(b: MatRef<L::Elem>, to: *mut L::Elem) {
-    let nr = L::NV * L::LANES;
-    for s in 0..b.cols.div_ceil(nr) {
-        let from = b.block(0, s * nr, b.rows, nr.min(b.cols - s * nr));
-        // SAFETY: the caller's buffer has room for every strip; the set is available.
-        unsafe { L::enter(Copy { from, to: to.add(s * nr * b.rows), to_row: nr, width: nr }) };
-    }
 }
 
 /// A block of A as the micro-kernels read it: the tile from row i on starts at `ptr + i·next`, and within it rows are
@@ -197,7 +197,7 @@ struct Left<T> {
 
 /// Copies a block of A: rows as they are where k is adjacent in memory, else tile by tile, column after column.
 unsafe fn copy_a<L: Lanes>(a: MatRef<L::Elem>, to: *mut L::Elem) -> Left<L::Elem> {
-    let pad = padded(a.cols);
+    let pad = padded::<L::Elem>(a.cols);
     let left = Left { ptr: to.cast_const(), next: pad.cast_signed(), row: pad.cast_signed(), step: Some(1) };
     // SAFETY: the caller's buffer has room for every row, padded; the set is available.
     unsafe {
@@ -218,31 +218,36 @@ unsafe fn copy_a<L: Lanes>(a: MatRef<L::Elem>, to: *mut L::Elem) -> Left<L::Elem
 struct Macro<T> {
     k: usize,
     a: Left<T>,
-    b: Panels<T>,
+    b: Right<T>,
     c: MatMut<T>,
     update: Update<T>,
 }
 
 impl<T: Element> Macro<T> {
-    /// All tiles of the block.
-    unsafe fn tiles<L: Lanes<Elem = T>>(&self, along_rows: bool) {
-        let nr = L::NV * L::LANES;
-        let (m, n) = (self.c.rows, self.c.cols);
-        let strips = n.div_ceil(nr);
-        // SAFETY: the tiles lie inside the block.
-        unsafe {
-            if along_rows {
-                for (i, rows) in split(m, L::MR) {
-                    for s in 0..strips {
-                        self.tile::<L>(i, rows, s, nr.min(n - s * nr));
-                    }
-                }
-            } else {
-                for s in 0..strips {
-                    for (i, rows) in split(m, L::MR) {
-                        self.tile::<L>(i, rows, s, nr.min(n - s * nr));
-                    }
-                }
+    /// All tiles of the block, row by row.
+    unsafe fn along_rows<L: Lanes<Elem = T>>(&self) {
+        let (nr, n) = (L::NV * L::LANES, self.c.cols);
+        for (i, rows) in split(self.c.rows, L::MR) {
+            for s in 0..n.div_ceil(nr) {
+                // SAFETY: the tile lies inside the block.
+                unsafe { self.tile::<L>(i, rows, s, nr.min(n - s * nr)) };
+            }
+        }
+    }
+
+    /// All tiles of the block, strip by strip, each strip of B copied first if there is a source and a place for it.
+    unsafe fn down_columns<L: Lanes<Elem = T>>(&self, copy: Option<(MatRef<T>, *mut T)>) {
+        let (nr, n) = (L::NV * L::LANES, self.c.cols);
+        for s in 0..n.div_ceil(nr) {
+            let cols = nr.min(n - s * nr);
+            if let Some((b, to)) = copy {
+                let from = b.block(0, s * nr, b.rows, cols);
+                // SAFETY: the place has room for the strip, filled up with zeros; the set is available.
+                unsafe { L::enter(Copy { from, to: to.add(s * self.b.next), to_row: nr, width: nr }) };
+            }
+            for (i, rows) in split(self.c.rows, L::MR) {
+                // SAFETY: the tile lies inside the block.
+                unsafe { self.tile::<L>(i, rows, s, cols) };
             }
         }
     }

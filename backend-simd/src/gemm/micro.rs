@@ -3,9 +3,16 @@
 //! C (MR × NV·LANES) ← C₀ + Σ_p a(:, p) b(p, :), with p in increasing order: an element of A is broadcast, a row of B
 //! is `NV` registers. A is read with any strides, so that packed and unpacked operands run through the same code.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "a tile is indexed by its rows and columns, as the equation is"
+)]
+
 use crate::gemm::Update;
 use crate::isa::{Element, Kernel};
-use crate::lane::{Lane, avx2, avx512, portable};
+use crate::lane::{Lane, portable};
+#[cfg(target_arch = "x86_64")]
+use crate::lane::{avx2, avx512};
 
 /// The arguments of a micro-kernel.
 ///
@@ -41,7 +48,7 @@ pub(crate) trait Micro: Lane {
     /// Registers in a row of a tile.
     const NV: usize = 2;
     /// Length of the piece of a sum for which copied operands fit the caches.
-    const KC: usize = 1536 / size_of::<Self::Elem>();
+    const KC: usize = 4096 / size_of::<Self::Elem>();
     /// Kernels by rows − 1, then by [`slot`].
     const TILES: &'static [[MicroFn<Self::Elem>; 4]];
     /// Kernels of one row by the logarithm of the registers, then whether the last one is partial.
@@ -64,6 +71,15 @@ impl<T: Element, const MR: usize, const NV: usize, const PART: bool> Kernel<T> f
                 for i in 0..MR {
                     for v in 0..NV {
                         acc[i][v] = load::<L, NV, PART>(c.offset(i.cast_signed() * c_row), v, last);
+                    }
+                }
+            }
+
+            if k >= LONG && !matches!(update, Update::Add) {
+                // C is on its way while the sums are computed.
+                for i in 0..MR {
+                    for v in 0..NV {
+                        prefetch(c.wrapping_offset(i.cast_signed() * c_row).wrapping_add(v * L::LANES));
                     }
                 }
             }
@@ -119,6 +135,22 @@ impl<T: Element, const MR: usize, const NV: usize, const PART: bool> Kernel<T> f
             }
         }
     }
+}
+
+/// Sums from this length on are worth a prefetch of C.
+const LONG: usize = 64;
+
+/// Asks for a line of memory to be brought into the first-level cache; the address need not be valid.
+#[inline(always)]
+fn prefetch<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the instruction is part of SSE, which every x86-64 has, and it never faults.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }
 
 /// Register `v` of a row, the last one partial if `PART`.

@@ -120,9 +120,9 @@ unsafe fn copy_row<L: Lane>(from: *const L::Elem, n: usize, to: *mut L::Elem, wi
             let (have, room) = (n.saturating_sub(j).min(L::LANES), (width - j).min(L::LANES));
             let part = L::load_first(from.wrapping_add(j), have);
             if room == L::LANES {
-                part.store(to.add(j))
+                part.store(to.add(j));
             } else {
-                part.store_first(to.add(j), room)
+                part.store_first(to.add(j), room);
             }
             j += room;
         }

@@ -127,6 +127,21 @@ lane! {
         transpose(from: *const f32, from_row: isize, to: *mut f32, to_row: isize) -> () =
             transpose_f32(from, from_row, to, to_row);
         sum(self: Self) -> f32 = sum_f32(self.0);
+        // Two registers are folded into one, whose blocks of 128 bits then stand for one or more of them.
+        sum8(of: [Self; 8]) -> [f32; 8] = {
+            let halves = |a: Self, b: Self| _mm256_add_ps(
+                _mm256_permute2f128_ps::<0x20>(a.0, b.0), _mm256_permute2f128_ps::<0x31>(a.0, b.0));
+            let pairs = |a: __m256, b: __m256| _mm256_add_ps(
+                _mm256_shuffle_ps::<0b01_00_01_00>(a, b), _mm256_shuffle_ps::<0b11_10_11_10>(a, b));
+            let first = pairs(halves(of[0], of[1]), halves(of[2], of[3]));
+            let second = pairs(halves(of[4], of[5]), halves(of[6], of[7]));
+            let sums = _mm256_add_ps(
+                _mm256_shuffle_ps::<0b10_00_10_00>(first, second), _mm256_shuffle_ps::<0b11_01_11_01>(first, second));
+            let mut out = [0.0; 8];
+            let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+            _mm256_storeu_ps(out.as_mut_ptr(), _mm256_permutevar8x32_ps(sums, order));
+            out
+        };
         // Pieces of four, two and one: masked stores are slow on several processors.
         store_first(self: Self, to: *mut f32, n: usize) -> () = {
             debug_assert!(n <= 8);

@@ -1,4 +1,4 @@
-//! AVX-512F: 512-bit registers. Partial loads and stores are masked.
+//! AVX-512F and AVX-512VL: 512-bit registers. Partial loads and stores are masked.
 
 #![allow(clippy::wildcard_imports, reason = "intrinsics by the dozen, with unmistakable names")]
 
@@ -9,7 +9,7 @@ use crate::lane::lane;
 
 lane! {
     /// Sixteen `f32`.
-    F32x16(__m512): 16 of f32, mask __mmask16, square 8, features "avx512f,avx2,fma";
+    F32x16(__m512): 16 of f32, mask __mmask16, square 8, features "avx512f,avx512vl,avx2,fma";
     splat _mm512_set1_ps, load _mm512_loadu_ps, store _mm512_storeu_ps,
     add _mm512_add_ps, sub _mm512_sub_ps, mul _mm512_mul_ps, div _mm512_div_ps, sqrt _mm512_sqrt_ps;
 
@@ -45,12 +45,29 @@ lane! {
             let high = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(self.0)));
             sum_f32(_mm256_add_ps(_mm512_castps512_ps256(self.0), high))
         };
+        // Two registers are folded into one, whose blocks of 128 bits then stand for one or two of them.
+        sum8(of: [Self; 8]) -> [f32; 8] = {
+            let halves = |a: Self, b: Self| _mm512_add_ps(
+                _mm512_shuffle_f32x4::<0b01_00_01_00>(a.0, b.0), _mm512_shuffle_f32x4::<0b11_10_11_10>(a.0, b.0));
+            let quarters = |a: __m512, b: __m512| _mm512_add_ps(
+                _mm512_shuffle_f32x4::<0b10_00_10_00>(a, b), _mm512_shuffle_f32x4::<0b11_01_11_01>(a, b));
+            let first = quarters(halves(of[0], of[1]), halves(of[2], of[3]));
+            let second = quarters(halves(of[4], of[5]), halves(of[6], of[7]));
+            let pairs = _mm512_add_ps(
+                _mm512_shuffle_ps::<0b01_00_01_00>(first, second), _mm512_shuffle_ps::<0b11_10_11_10>(first, second));
+            let sums = _mm512_add_ps(
+                _mm512_shuffle_ps::<0b10_00_10_00>(pairs, pairs), _mm512_shuffle_ps::<0b11_01_11_01>(pairs, pairs));
+            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
+            let mut out = [0.0; 8];
+            _mm256_storeu_ps(out.as_mut_ptr(), _mm512_castps512_ps256(_mm512_permutexvar_ps(order, sums)));
+            out
+        };
     }
 }
 
 lane! {
     /// Eight `f64`.
-    F64x8(__m512d): 8 of f64, mask __mmask8, square 4, features "avx512f,avx2,fma";
+    F64x8(__m512d): 8 of f64, mask __mmask8, square 4, features "avx512f,avx512vl,avx2,fma";
     splat _mm512_set1_pd, load _mm512_loadu_pd, store _mm512_storeu_pd,
     add _mm512_add_pd, sub _mm512_sub_pd, mul _mm512_mul_pd, div _mm512_div_pd, sqrt _mm512_sqrt_pd;
 

@@ -89,6 +89,13 @@ impl<T: Element> Kernel<T> for Movements {
                 assert_eq!(out[j * (s + 2) + i], square[i * (s + 1) + j]);
             }
         }
+        // SAFETY: as above; the windows of a register each lie inside the sixteen scalars or repeat the first.
+        unsafe {
+            let window =
+                |i: usize| L::load(from.as_ptr().add(i % (17 - L::LANES))).mul(L::splat(number(3 * i)));
+            let eight: [L; 8] = std::array::from_fn(window);
+            assert_eq!(L::sum8(eight), eight.map(|x| x.sum()));
+        }
         // SAFETY: as above.
         let sum = unsafe { L::load(from.as_ptr()).sum() };
         assert_eq!(sum, T::from_f64((L::LANES * (L::LANES + 1) / 2) as f64));
