@@ -1,0 +1,21 @@
+//! What the benchmarks of chainrule measure: matrix products on the shapes of dense layers, and whole workloads.
+//!
+//! The criterion benches and the program `chainrule-bench` share it, so that a figure of the one can be held against one
+//! of the other. Backends come from [`chainrule::backends`], the entry that tests and users take.
+
+mod peak;
+mod product;
+mod workload;
+
+pub use peak::{peak_gflops, peak_rss_megabytes};
+pub use product::{Form, Operands, SHAPES, Shape};
+pub use workload::{Ready, Task, WORKLOADS, Workload};
+
+use chainrule::Scalar;
+use chainrule::random::Generator;
+use ndarray::Array2;
+
+/// A matrix of uniform numbers in [−1, 1).
+pub fn random_matrix<T: Scalar>(generator: &mut Generator, rows: usize, columns: usize) -> Array2<T> {
+    Array2::from_shape_simple_fn((rows, columns), || T::of(2.0 * generator.uniform() - 1.0))
+}

@@ -1,0 +1,191 @@
+//! The workloads: training and inference of small to middling networks, from rows in memory.
+
+use chainrule::layer::Mode;
+use chainrule::random::{Generator, Stream};
+use chainrule::{
+    Activation, Backend, CrossEntropy, Descent, Error, Network, Result, Scalar, Targets, Workspace,
+};
+use ndarray::{Array2, s};
+
+use crate::random_matrix;
+
+/// What a workload does with its network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Steps of plain gradient descent on the mean softmax cross-entropy; every batch updates the network.
+    Train,
+    /// Forward propagation alone, to the logits.
+    Infer,
+}
+
+/// A network, and what is done with it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Workload {
+    /// The name, such as `W1`.
+    pub name: &'static str,
+    /// The number of inputs, then the outputs of each layer.
+    pub sizes: &'static [usize],
+    /// The activation of the hidden layers.
+    pub activation: Activation,
+    /// The rows of a batch.
+    pub batch: usize,
+    /// The rows in memory; an epoch goes through them in their order.
+    pub rows: usize,
+    /// What is done.
+    pub task: Task,
+}
+
+const SMALL: &[usize] = &[784, 128, 10];
+
+/// All workloads.
+#[rustfmt::skip]
+pub const WORKLOADS: [Workload; 7] = [
+    Workload { name: "W1", sizes: &[784, 30, 10], activation: Activation::Sigmoid, batch: 10, rows: 10_000, task: Task::Train },
+    Workload { name: "W2", sizes: SMALL, activation: Activation::Relu, batch: 32, rows: 10_000, task: Task::Train },
+    Workload { name: "W3", sizes: &[784, 512, 512, 10], activation: Activation::Relu, batch: 128, rows: 10_000, task: Task::Train },
+    Workload { name: "W4", sizes: &[1024, 2048, 2048, 1024, 10], activation: Activation::Relu, batch: 512, rows: 4096, task: Task::Train },
+    Workload { name: "W5", sizes: &[4, 16, 16, 3], activation: Activation::Relu, batch: 8, rows: 10_000, task: Task::Train },
+    Workload { name: "W6a", sizes: SMALL, activation: Activation::Relu, batch: 1, rows: 10_000, task: Task::Infer },
+    Workload { name: "W6b", sizes: SMALL, activation: Activation::Relu, batch: 1000, rows: 10_000, task: Task::Infer },
+];
+
+impl Workload {
+    /// The workload of that name.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] with the names there are.
+    pub fn by_name(name: &str) -> Result<Self> {
+        WORKLOADS.into_iter().find(|workload| workload.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+            let names = WORKLOADS.map(|workload| workload.name);
+            Error::Unknown { what: "workload", name: name.to_owned(), expected: names.join(", ") }
+        })
+    }
+
+    /// The multiplications and additions of the matrix products for one sample: forward, and in training the change in
+    /// every layer's weights and in every activation but the input's.
+    #[must_use]
+    pub fn flops_per_sample(&self) -> u64 {
+        let product = |pair: &[usize]| 2 * (pair[0] * pair[1]) as u64;
+        let forward: u64 = self.sizes.windows(2).map(product).sum();
+        match self.task {
+            Task::Infer => forward,
+            Task::Train => 3 * forward - product(&self.sizes[..2]),
+        }
+    }
+
+    /// The workload with whole batches only, so that every step has the same size.
+    #[must_use]
+    pub fn whole_batches(self) -> Self {
+        Self { rows: self.rows / self.batch * self.batch, ..self }
+    }
+
+    /// Random data, and a network with all the memory that it needs.
+    ///
+    /// # Errors
+    /// None for the workloads of [`WORKLOADS`].
+    pub fn prepare<T: Scalar>(&self) -> Result<Ready<T>> {
+        let &[inputs, ref hidden @ .., classes] = self.sizes else {
+            return Err(Error::Empty { what: "the network", expected: "layer" });
+        };
+        let mut builder = Network::builder(inputs);
+        for &size in hidden {
+            builder = builder.dense(size, self.activation);
+        }
+        let network = builder.dense(classes, Activation::Identity).build(1)?;
+        let workspace = match self.task {
+            Task::Train => Workspace::new(&network, self.batch)?,
+            Task::Infer => Workspace::for_inference(&network, self.batch)?,
+        };
+        let mut generator = Generator::new(2, Stream::Initial);
+        let inputs = random_matrix(&mut generator, self.rows, inputs);
+        let class = |generator: &mut Generator| usize::try_from(generator.below(classes as u64)).unwrap_or(0);
+        let labels = (0..self.rows).map(|_| class(&mut generator)).collect();
+        Ok(Ready { workload: *self, network, workspace, inputs, labels, next: 0 })
+    }
+}
+
+/// A workload ready to run.
+#[derive(Debug)]
+pub struct Ready<T> {
+    workload: Workload,
+    network: Network<T>,
+    workspace: Workspace<T>,
+    inputs: Array2<T>,
+    labels: Vec<usize>,
+    next: usize,
+}
+
+impl<T: Scalar> Ready<T> {
+    /// One step on the next batch, the last of an epoch being as short as it comes out. Gives the number of its samples.
+    ///
+    /// # Errors
+    /// What the backend refuses.
+    ///
+    /// # Panics
+    /// If the loss is no longer finite: then the figure would be of no use.
+    pub fn step(&mut self, backend: &dyn Backend<T>) -> Result<usize> {
+        let start = self.next;
+        let end = self.inputs.nrows().min(start + self.workload.batch);
+        self.next = if end == self.inputs.nrows() { 0 } else { end };
+        let inputs = self.inputs.slice(s![start..end, ..]);
+        match self.workload.task {
+            Task::Train => {
+                let targets = Targets::Classes(&self.labels[start..end]);
+                let step = Descent { rate: T::of(0.01), decay: T::one() };
+                let mode = Mode::Evaluate;
+                let workspace = &mut self.workspace;
+                let score =
+                    self.network.descend(backend, &CrossEntropy, &inputs, targets, mode, step, workspace)?;
+                assert!(score.loss.is_finite(), "{} diverged", self.workload.name);
+            }
+            Task::Infer => {
+                std::hint::black_box(self.network.forward(backend, &inputs, &mut self.workspace)?);
+            }
+        }
+        Ok(end - start)
+    }
+
+    /// All steps of one epoch; gives their number.
+    ///
+    /// # Errors
+    /// As [`Ready::step`].
+    ///
+    /// # Panics
+    /// As [`Ready::step`].
+    pub fn epoch(&mut self, backend: &dyn Backend<T>) -> Result<usize> {
+        self.next = 0;
+        let mut steps = 0;
+        loop {
+            self.step(backend)?;
+            steps += 1;
+            if self.next == 0 {
+                return Ok(steps);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flops_are_those_of_the_products() {
+        let flops = |name| Workload::by_name(name).unwrap().flops_per_sample();
+        assert_eq!(["W1", "W2", "W3", "W6a"].map(flops), [95_880, 409_088, 3_209_216, 203_264]);
+        assert_eq!(Workload::by_name("w5").unwrap().flops_per_sample(), 2_080);
+        assert!(Workload::by_name("W0").unwrap_err().to_string().contains("W6b"));
+    }
+
+    #[test]
+    fn an_epoch_goes_through_all_rows() {
+        for backend in chainrule::backends::<f32>() {
+            let workload = Workload { rows: 20, ..Workload::by_name("W5").unwrap() };
+            let mut ready = workload.prepare::<f32>().unwrap();
+            let steps: Vec<_> = (0..4).map(|_| ready.step(&*backend).unwrap()).collect();
+            assert_eq!(steps, [8, 8, 4, 8]);
+            assert_eq!(ready.epoch(&*backend).unwrap(), 3);
+            assert_eq!(workload.whole_batches().prepare::<f32>().unwrap().epoch(&*backend).unwrap(), 2);
+        }
+    }
+}
