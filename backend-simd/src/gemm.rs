@@ -21,8 +21,18 @@ pub(crate) mod view;
 use ndarray::ArrayRef2;
 
 use crate::isa::{Element, Isa, Ready};
+use crate::threads;
 pub(crate) use driver::Lanes;
 use view::{MatMut, MatRef};
+
+/// How products are computed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Engine {
+    /// The instruction set.
+    pub(crate) isa: Ready,
+    /// Most threads at work on one product; 0 for all of rayon's current pool.
+    pub(crate) threads: usize,
+}
 
 /// What happens to the old content of C.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,7 +77,7 @@ pub(crate) struct Product<'a, T> {
 /// If the shapes do not fit.
 #[inline]
 pub(crate) fn matmul<T: Element>(
-    isa: Ready,
+    engine: Engine,
     a: &ArrayRef2<T>,
     b: &ArrayRef2<T>,
     update: Update<T>,
@@ -75,7 +85,7 @@ pub(crate) fn matmul<T: Element>(
     epilogue: Option<Epilogue<'_, T>>,
 ) {
     // SAFETY: the arrays are borrowed until the call returns.
-    unsafe { product(isa, MatRef::new(a), MatRef::new(b), update, MatMut::new(c), epilogue) }
+    unsafe { product(engine, MatRef::new(a), MatRef::new(b), update, MatMut::new(c), epilogue) }
 }
 
 /// As [`matmul`], for views.
@@ -90,7 +100,7 @@ pub(crate) fn matmul<T: Element>(
 /// If the shapes do not fit.
 #[inline]
 pub(crate) unsafe fn product<T: Element>(
-    isa: Ready,
+    engine: Engine,
     a: MatRef<T>,
     b: MatRef<T>,
     update: Update<T>,
@@ -102,7 +112,7 @@ pub(crate) unsafe fn product<T: Element>(
         return;
     }
     let product = Product { a, b, c, update, epilogue, row: 0, col: 0 };
-    let serial: unsafe fn(&Product<'_, T>, bool) = match isa.isa() {
+    let serial: unsafe fn(&Product<'_, T>, bool) = match engine.isa.isa() {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => serial::<T::Avx512>,
         #[cfg(target_arch = "x86_64")]
@@ -111,8 +121,43 @@ pub(crate) unsafe fn product<T: Element>(
         Isa::Neon => serial::<T::Neon>,
         _ => serial::<T::Portable>,
     };
-    // SAFETY: the caller's contract; `isa` is ready.
-    unsafe { serial(&product, is_dot(a, b)) }
+    let dot = is_dot(a, b);
+    let work = a.rows.saturating_mul(a.cols.max(1)).saturating_mul(b.cols);
+    let ways = threads::ways(engine.threads, work / T::PER_NANOSECOND);
+    if ways > 1 {
+        let grid = Grid::new(ways, c.rows, c.cols);
+        threads::parallel_for(grid.parts(), &|part| {
+            // SAFETY: the caller's contract; parts of C do not overlap.
+            unsafe { serial(&product.part(&grid, part), dot) };
+        });
+    } else {
+        // SAFETY: the caller's contract; the set is ready.
+        unsafe { serial(&product, dot) };
+    }
+}
+
+/// The parts of C that are computed apart, in shares as equal as whole strips and tiles allow.
+struct Grid {
+    rows: usize,
+    cols: usize,
+    row_parts: usize,
+    row_step: usize,
+    col_step: usize,
+}
+
+impl Grid {
+    /// About `ways` parts: columns are split first, since a part then reads no more than its share of B.
+    fn new(ways: usize, rows: usize, cols: usize) -> Self {
+        let col_parts = ways.min(cols.div_ceil(32));
+        let row_parts = (ways / col_parts).clamp(1, rows.div_ceil(8));
+        let col_step = cols.div_ceil(col_parts).next_multiple_of(if col_parts == 1 { 1 } else { 16 });
+        let row_step = rows.div_ceil(row_parts);
+        Self { rows, cols, row_parts: rows.div_ceil(row_step), row_step, col_step }
+    }
+
+    fn parts(&self) -> usize {
+        self.row_parts * self.cols.div_ceil(self.col_step)
+    }
 }
 
 /// Whether a product takes the dot form. Decided by shapes and strides only, for the whole product.
@@ -157,6 +202,20 @@ unsafe fn serial<L: Lanes>(product: &Product<'_, L::Elem>, dot: bool) {
 }
 
 impl<T: Element> Product<'_, T> {
+    /// The part of a grid.
+    fn part(&self, grid: &Grid, part: usize) -> Self {
+        let (i, j) = (part % grid.row_parts * grid.row_step, part / grid.row_parts * grid.col_step);
+        let (rows, cols) = (grid.row_step.min(grid.rows - i), grid.col_step.min(grid.cols - j));
+        Self {
+            a: self.a.block(i, 0, rows, self.a.cols),
+            b: self.b.block(0, j, self.b.rows, cols),
+            c: self.c.block(i, j, rows, cols),
+            row: self.row + i,
+            col: self.col + j,
+            ..*self
+        }
+    }
+
     /// Whether Cᵀ ← Bᵀ Aᵀ is estimated to take less time, with registers along the rows of C instead of its columns.
     fn is_better_transposed<L: Lanes<Elem = T>>(&self) -> bool {
         /// Estimated steps, each worth a multiply-add of a register, with registers along the columns of C.

@@ -204,6 +204,8 @@ pub(crate) trait Element:
 {
     const ZERO: Self;
     const ONE: Self;
+    /// Multiply-adds that a core is expected to do in a nanosecond: decides over threads, nothing else.
+    const PER_NANOSECOND: usize;
     /// `self · b + c`, rounded once.
     #[allow(dead_code, reason = "the scalar oracle of tests")]
     fn mul_add(self, b: Self, c: Self) -> Self;
@@ -222,10 +224,11 @@ pub(crate) trait Element:
 }
 
 macro_rules! element {
-    ($t:ident, $portable:ident, $avx2:ident, $avx512:ident, $neon:ident) => {
+    ($t:ident, $speed:literal, $portable:ident, $avx2:ident, $avx512:ident, $neon:ident) => {
         impl Element for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
+            const PER_NANOSECOND: usize = $speed;
             #[inline(always)]
             fn mul_add(self, b: Self, c: Self) -> Self {
                 $t::mul_add(self, b, c)
@@ -248,8 +251,8 @@ macro_rules! element {
         }
     };
 }
-element!(f32, F32, F32x8, F32x16, F32x4);
-element!(f64, F64, F64x4, F64x8, F64x2);
+element!(f32, 50, F32, F32x8, F32x16, F32x4);
+element!(f64, 25, F64, F64x4, F64x8, F64x2);
 
 #[cfg(test)]
 mod tests {

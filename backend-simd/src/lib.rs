@@ -9,6 +9,7 @@
 mod gemm;
 mod isa;
 mod lane;
+mod threads;
 mod vmath;
 
 pub use isa::{ISA_VARIABLE, Isa, IsaError};

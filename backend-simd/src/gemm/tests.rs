@@ -4,8 +4,13 @@ use std::sync::Mutex;
 
 use ndarray::{Array2, ArrayViewMut2, Axis, Slice};
 
-use crate::gemm::{Block, Update, matmul};
+use crate::gemm::{Block, Engine, Update, matmul};
 use crate::isa::{Element, Isa, Ready};
+
+/// One set, one thread.
+fn engine(isa: Isa) -> Engine {
+    Engine { isa: Ready::new(isa).unwrap(), threads: 1 }
+}
 
 /// A small generator of numbers (a 64-bit linear congruence), so that tests need nothing else.
 struct Numbers(u64);
@@ -97,7 +102,7 @@ impl Case {
     /// The result on one instruction set, in row-major order.
     fn result<T: Element>(self, isa: Isa) -> Array2<T> {
         let [mut a, mut b, mut c] = self.operands::<T>();
-        matmul(Ready::new(isa).unwrap(), &a.view(), &b.view(), self.update(), &mut c.view(), None);
+        matmul(engine(isa), &a.view(), &b.view(), self.update(), &mut c.view(), None);
         let untouched = c.whole.len() - c.view().len();
         let view = c.view().to_owned();
         // What lies between the elements of C is as it was.
@@ -210,7 +215,7 @@ fn a_blend_is_the_product_and_then_a_step() {
                 // The same operands with another update.
                 let [mut a, mut b, mut c] = Case { shape, layouts, update: 2 }.operands::<f32>();
                 let mut g = Array2::from_elem((shape[0], shape[2]), f32::NAN);
-                matmul(Ready::new(isa).unwrap(), &a.view(), &b.view(), Update::Replace, &mut g, None);
+                matmul(engine(isa), &a.view(), &b.view(), Update::Replace, &mut g, None);
                 let (alpha, beta) = (f32::from_f64(ALPHA), f32::from_f64(BETA));
                 let stepped = Array2::from_shape_fn(g.dim(), |at| alpha.mul_add(g[at], beta * c.view()[at]));
                 assert!(bits(&blended) == bits(&stepped), "{isa} {shape:?} {layouts:?}");
@@ -244,8 +249,7 @@ fn the_epilogue_sees_each_finished_element_once() {
                         }
                     }
                 };
-                let isa = Ready::new(isa).unwrap();
-                matmul(isa, &a.view(), &b.view(), case.update(), &mut c.view(), Some(&epilogue));
+                matmul(engine(isa), &a.view(), &b.view(), case.update(), &mut c.view(), Some(&epilogue));
                 assert!(seen.into_inner().unwrap().iter().all(|&n| n == 1), "{case:?}");
             }
         }
@@ -259,12 +263,52 @@ fn broadcast_operands() {
     let (a, b) = (row.broadcast((9, 40)).unwrap(), Array2::from_shape_fn((40, 20), |(i, j)| (i + j) as f32));
     for isa in Isa::available() {
         let mut c = Array2::zeros((9, 20));
-        matmul(Ready::new(isa).unwrap(), &a, &b, Update::Replace, &mut c, None);
+        matmul(engine(isa), &a, &b, Update::Replace, &mut c, None);
         let expected = Array2::from_shape_fn(c.dim(), |(_, j)| (0..40).map(|p| (p * (p + j)) as f32).sum());
         assert_eq!(c, expected);
         // Transposed: the unit strides are those of an axis that repeats.
         let mut c = Array2::zeros((20, 9));
-        matmul(Ready::new(isa).unwrap(), &b.t(), &a.t(), Update::Replace, &mut c, None);
+        matmul(engine(isa), &b.t(), &a.t(), Update::Replace, &mut c, None);
         assert_eq!(c, expected.t());
+    }
+}
+
+#[test]
+fn the_same_bits_for_any_number_of_threads() {
+    let shapes =
+        [[1, 784, 128], [32, 784, 128], [130, 200, 10], [64, 64, 200], [200, 300, 400], [7, 3, 2000]];
+    for (round, shape) in shapes.into_iter().enumerate() {
+        for layouts in [[0, 0, 0], [0, 1, 0], [1, 0, 1], [3, 2, 5]] {
+            let case = Case { shape, layouts, update: round % 3 };
+            for isa in Isa::available() {
+                let expected = case.result::<f32>(isa);
+                for threads in [2, 3, 8] {
+                    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                    let engine = Engine { isa: Ready::new(isa).unwrap(), threads: 0 };
+                    pool.install(|| {
+                        // Helpers come and go: several runs see both.
+                        for _ in 0..5 {
+                            let [mut a, mut b, mut c] = case.operands::<f32>();
+                            let seen = Mutex::new(0);
+                            let epilogue =
+                                |block: Block<f32>| *seen.lock().unwrap() += block.c.rows * block.c.cols;
+                            matmul(
+                                engine,
+                                &a.view(),
+                                &b.view(),
+                                case.update(),
+                                &mut c.view(),
+                                Some(&epilogue),
+                            );
+                            assert!(
+                                bits(&c.view().to_owned()) == bits(&expected),
+                                "{isa} {case:?} {threads}"
+                            );
+                            assert_eq!(seen.into_inner().unwrap(), expected.len());
+                        }
+                    });
+                }
+            }
+        }
     }
 }
