@@ -103,12 +103,26 @@ pub trait Backend<T: Scalar>: Send + Sync {
         a: &mut ArrayRef2<T>,
     ) -> Result<()> {
         check::dense_forward(x, w, b, z.as_deref(), a)?;
-        match b {
-            Some(b) => {
-                a.rows_mut().into_iter().for_each(|mut row| row.assign(b));
-                self.matmul(x, &w.t(), Accumulate::Add, a)?;
-            }
-            None => self.matmul(x, &w.t(), Accumulate::Replace, a)?,
+        self.matmul(x, &w.t(), Accumulate::Replace, a)?;
+        self.bias_activate(b, g, z, a)
+    }
+
+    /// What follows the product in [`Backend::dense_forward`], in place: with A = X Wᵀ, Z ← A + 1 bᵀ, A ← g(Z).
+    ///
+    /// Shapes: b n_j, Z and A batch × n_j. Z is written where it is asked for.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) as for every method.
+    fn bias_activate(
+        &self,
+        b: Option<&ArrayRef1<T>>,
+        g: Activation,
+        z: Option<&mut ArrayRef2<T>>,
+        a: &mut ArrayRef2<T>,
+    ) -> Result<()> {
+        check::bias_activate(b, z.as_deref(), a)?;
+        if let Some(b) = b {
+            a.rows_mut().into_iter().for_each(|mut row| row.zip_mut_with(b, |a, &b| *a += b));
         }
         if let Some(z) = z {
             z.assign(a);

@@ -88,15 +88,24 @@ pub fn dense_forward<T>(
     z: Option<&ArrayRef2<T>>,
     a: &ArrayRef2<T>,
 ) -> Result<()> {
-    let operation = "dense_forward";
-    expect(operation, "W", w.dim(), (w.nrows(), x.ncols()))?;
+    expect("dense_forward", "W", w.dim(), (w.nrows(), x.ncols()))?;
+    expect("dense_forward", "A", a.dim(), (x.nrows(), w.nrows()))?;
+    bias_activate(b, z, a)
+}
+
+/// b n_j, Z and A batch × n_j.
+///
+/// # Errors
+/// [`Error::Shape`] otherwise.
+#[inline]
+pub fn bias_activate<T>(b: Option<&ArrayRef1<T>>, z: Option<&ArrayRef2<T>>, a: &ArrayRef2<T>) -> Result<()> {
     if let Some(b) = b {
-        expect(operation, "b", b.len(), w.nrows())?;
+        expect("bias_activate", "b", b.len(), a.ncols())?;
     }
-    if let Some(z) = z {
-        expect(operation, "Z", z.dim(), (x.nrows(), w.nrows()))?;
+    match z {
+        Some(z) => expect("bias_activate", "Z", z.dim(), a.dim()),
+        None => Ok(()),
     }
-    expect(operation, "A", a.dim(), (x.nrows(), w.nrows()))
 }
 
 /// δ batch × n_j, W n_j × n_k, the slope's saved values and the result batch × n_k.
