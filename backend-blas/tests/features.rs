@@ -1,0 +1,31 @@
+//! ndarray's feature `blas` stays off: with it `.dot()` anywhere in the build would call BLAS, and a test of this
+//! backend against plain loops would test BLAS against itself.
+
+use std::env;
+use std::process::Command;
+
+#[test]
+fn ndarray_does_not_use_blas() {
+    for features in ["openblas-system", "openblas-static", "openblas-source", ""] {
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let output = Command::new(cargo)
+            .args([
+                "tree",
+                "--offline",
+                "--edges",
+                "features,normal",
+                "--invert",
+                "ndarray",
+                "--features",
+                features,
+            ])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .expect("cargo runs");
+        let tree = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(tree.contains("ndarray feature \"std\""), "{tree}");
+        assert!(!tree.contains("ndarray feature \"blas\""), "with {features:?}:\n{tree}");
+        assert!(!tree.contains("ndarray-linalg feature \"blas\""), "with {features:?}:\n{tree}");
+    }
+}
