@@ -29,8 +29,6 @@ struct Plan {
     nc: usize,
     copy_a: bool,
     copy_b: bool,
-    /// Tiles walk along rows of C (the block of B is small) rather than down its columns.
-    along_rows: bool,
 }
 
 impl Plan {
@@ -44,18 +42,22 @@ impl Plan {
         let bytes = |rows: usize, cols: usize| rows * cols * size;
         let copy_b = b.col != 1 || (m > 4 * L::MR && k > 8 && bytes(k, n) > 2 * caches.l2);
         let copy_a = n >= 4 * nr && k > 8 && m > 1 && {
-            let stride = if a.col == 1 { a.row } else { a.col };
-            bytes(m, k) > caches.l2 / 2 || awkward(stride)
+            let (stride, enough) = if a.col == 1 { (a.row, 4 * nr) } else { (a.col, 16 * nr) };
+            bytes(m, k) > caches.l2 / 2 && n >= enough || awkward(stride)
         };
-        let kc = if (copy_a || copy_b) && !blend { L::KC } else { usize::MAX };
-        let kc = k.div_ceil(k.div_ceil(kc).max(1)).max(1);
-        let mc = if copy_a { (caches.l2 / 2 / (kc * size)).max(L::MR) } else { usize::MAX };
-        let mc = m.div_ceil(m.div_ceil(mc).max(1)).max(1);
-        let nc = if copy_b { (caches.l3 / 4 / (kc * size)).clamp(nr, 4096) / nr * nr } else { usize::MAX };
-        let nc = nc.min(n);
-        let along_rows = kc * nc * size <= caches.l2 / 8;
-        Self { mc, kc, nc, copy_a, copy_b, along_rows }
+        if !copy_a && !copy_b {
+            return Self { mc: m, kc: k, nc: n, copy_a, copy_b };
+        }
+        let kc = if blend { k.max(1) } else { equal_share(k, L::KC) };
+        let mc = if copy_a { equal_share(m, (caches.l2 / 2 / (kc * size)).max(L::MR)) } else { m };
+        let nc = if copy_b && mc < m { (caches.l3 / 4 / (kc * size)).clamp(nr, 4096) / nr * nr } else { n };
+        Self { mc, kc, nc, copy_a, copy_b }
     }
+}
+
+/// The larger of the shares when `n` is cut into as few equal ones as possible of at most `most`; at least 1.
+fn equal_share(n: usize, most: usize) -> usize {
+    if n <= most { n.max(1) } else { n.div_ceil(n.div_ceil(most)) }
 }
 
 /// Computes a product with one chain of multiply-adds per element.
@@ -157,8 +159,6 @@ unsafe fn blocks<L: Lanes>(
                         block.down_columns::<L>(if ic == 0 { Some((b_block, b_space)) } else { None });
                     } else if mc == 1 {
                         block.row::<L>();
-                    } else if plan.along_rows {
-                        block.along_rows::<L>();
                     } else {
                         block.down_columns::<L>(None);
                     }
@@ -195,6 +195,9 @@ struct Left<T> {
     step: Option<isize>,
 }
 
+/// Columns of A that are copied together.
+const COLUMNS: usize = 16;
+
 /// Copies a block of A: rows as they are where k is adjacent in memory, else tile by tile, column after column.
 unsafe fn copy_a<L: Lanes>(a: MatRef<L::Elem>, to: *mut L::Elem) -> Left<L::Elem> {
     let pad = padded::<L::Elem>(a.cols);
@@ -205,9 +208,15 @@ unsafe fn copy_a<L: Lanes>(a: MatRef<L::Elem>, to: *mut L::Elem) -> Left<L::Elem
             L::enter(Copy { from: a, to, to_row: pad, width: a.cols });
             return left;
         }
-        for (i, rows) in split(a.rows, L::MR) {
-            let from = a.block(i, 0, rows, a.cols).t();
-            L::enter(Copy { from, to: to.add(i * pad), to_row: rows, width: rows });
+        // A few columns at a time, so that the pages they lie in are visited once.
+        let mut p = 0;
+        while p < a.cols {
+            let cols = COLUMNS.min(a.cols - p);
+            for (i, rows) in split(a.rows, L::MR) {
+                let from = a.block(i, p, rows, cols).t();
+                L::enter(Copy { from, to: to.add(i * pad + p * rows), to_row: rows, width: rows });
+            }
+            p += cols;
         }
     }
     Left { row: 1, step: None, ..left }
@@ -224,20 +233,12 @@ struct Macro<T> {
 }
 
 impl<T: Element> Macro<T> {
-    /// All tiles of the block, row by row.
-    unsafe fn along_rows<L: Lanes<Elem = T>>(&self) {
-        let (nr, n) = (L::NV * L::LANES, self.c.cols);
-        for (i, rows) in split(self.c.rows, L::MR) {
-            for s in 0..n.div_ceil(nr) {
-                // SAFETY: the tile lies inside the block.
-                unsafe { self.tile::<L>(i, rows, s, nr.min(n - s * nr)) };
-            }
-        }
-    }
-
     /// All tiles of the block, strip by strip, each strip of B copied first if there is a source and a place for it.
     unsafe fn down_columns<L: Lanes<Elem = T>>(&self, copy: Option<(MatRef<T>, *mut T)>) {
-        let (nr, n) = (L::NV * L::LANES, self.c.cols);
+        let (nr, m, n) = (L::NV * L::LANES, self.c.rows, self.c.cols);
+        // The tiles of `split`: first those with a row more.
+        let pieces = m.div_ceil(L::MR);
+        let (share, larger) = if pieces == 1 { (m, 0) } else { (m / pieces, m % pieces) };
         for s in 0..n.div_ceil(nr) {
             let cols = nr.min(n - s * nr);
             if let Some((b, to)) = copy {
@@ -245,19 +246,29 @@ impl<T: Element> Macro<T> {
                 // SAFETY: the place has room for the strip, filled up with zeros; the set is available.
                 unsafe { L::enter(Copy { from, to: to.add(s * self.b.next), to_row: nr, width: nr }) };
             }
-            for (i, rows) in split(self.c.rows, L::MR) {
-                // SAFETY: the tile lies inside the block.
-                unsafe { self.tile::<L>(i, rows, s, cols) };
+            // SAFETY: the tiles lie inside the block.
+            unsafe {
+                for (i, rows, count) in
+                    [(0, share + 1, larger), (larger * (share + 1), share, pieces - larger)]
+                {
+                    if count > 0 {
+                        self.tiles::<L>(i, rows, s, cols, count);
+                    }
+                }
             }
         }
     }
 
+    /// `count` tiles of strip s, one below the other, the first in row i.
     #[inline]
-    unsafe fn tile<L: Lanes<Elem = T>>(&self, i: usize, rows: usize, s: usize, cols: usize) {
+    unsafe fn tiles<L: Lanes<Elem = T>>(&self, i: usize, rows: usize, s: usize, cols: usize, count: usize) {
         let vectors = cols.div_ceil(L::LANES);
         let last = cols - (vectors - 1) * L::LANES;
         let Left { ptr, next, row, step } = self.a;
         let tile = Tile {
+            count,
+            a_next: rows.cast_signed() * next,
+            c_next: rows.cast_signed() * self.c.row,
             k: self.k,
             a: ptr.wrapping_offset(i.cast_signed() * next),
             a_row: row,
@@ -270,12 +281,12 @@ impl<T: Element> Macro<T> {
             update: self.update,
         };
         let kernel = L::TILES[rows - 1][slot(vectors, last < L::LANES)];
-        // SAFETY: the tile lies inside the block; the kernel is that of its size.
+        // SAFETY: the tiles lie inside the block; the kernel is that of their size.
         unsafe {
             if self.c.col == 1 {
                 kernel(&tile);
             } else {
-                through_scratch(kernel, tile, self.c.block(i, s * L::NV * L::LANES, rows, cols));
+                through_scratch(kernel, tile, rows, cols, self.c.col);
             }
         }
     }
@@ -292,6 +303,9 @@ impl<T: Element> Macro<T> {
             let cols = (n - j).min(L::LANES << log);
             let last = cols - ((1 << log) - 1) * L::LANES;
             let tile = Tile {
+                count: 1,
+                a_next: 0,
+                c_next: 0,
                 k: self.k,
                 a: self.a.ptr,
                 a_row: self.a.row,
@@ -309,7 +323,7 @@ impl<T: Element> Macro<T> {
                 if self.c.col == 1 {
                     kernel(&tile);
                 } else {
-                    through_scratch(kernel, tile, self.c.block(0, j, 1, cols));
+                    through_scratch(kernel, tile, 1, cols, self.c.col);
                 }
             }
             j += cols;
@@ -317,25 +331,40 @@ impl<T: Element> Macro<T> {
     }
 }
 
-/// Runs a kernel on a copy of its tile of C, for columns that are not adjacent.
+/// Runs a kernel on copies of its tiles of C, for columns that are `col` apart.
 #[inline(never)]
-unsafe fn through_scratch<T: Element>(kernel: MicroFn<T>, tile: Tile<T>, c: MatMut<T>) {
+unsafe fn through_scratch<T: Element>(
+    kernel: MicroFn<T>,
+    tile: Tile<T>,
+    rows: usize,
+    cols: usize,
+    col: isize,
+) {
     let mut scratch = [const { MaybeUninit::<T>::uninit() }; SCRATCH];
-    debug_assert!(c.rows * c.cols <= SCRATCH);
+    debug_assert!(rows * cols <= SCRATCH);
     let at = scratch.as_mut_ptr().cast::<T>();
-    // SAFETY: the scratch holds the tile; it is written before it is read, by the copy or by a kernel that replaces.
-    unsafe {
-        if !matches!(tile.update, Update::Replace) {
-            for j in 0..c.cols {
-                for i in 0..c.rows {
-                    *at.add(i * c.cols + j) = *c.at(i, j);
+    for t in 0..tile.count.cast_signed() {
+        let c = MatMut { ptr: tile.c.wrapping_offset(t * tile.c_next), rows, cols, row: tile.c_row, col };
+        // SAFETY: the scratch holds a tile; it is written before it is read, by the copy or by a kernel that replaces.
+        unsafe {
+            if !matches!(tile.update, Update::Replace) {
+                for j in 0..cols {
+                    for i in 0..rows {
+                        *at.add(i * cols + j) = *c.at(i, j);
+                    }
                 }
             }
-        }
-        kernel(&Tile { c: at, c_row: c.cols.cast_signed(), ..tile });
-        for j in 0..c.cols {
-            for i in 0..c.rows {
-                *c.at(i, j) = *at.add(i * c.cols + j);
+            kernel(&Tile {
+                count: 1,
+                a: tile.a.wrapping_offset(t * tile.a_next),
+                c: at,
+                c_row: cols.cast_signed(),
+                ..tile
+            });
+            for j in 0..cols {
+                for i in 0..rows {
+                    *c.at(i, j) = *at.add(i * cols + j);
+                }
             }
         }
     }

@@ -14,13 +14,17 @@ use crate::lane::{Lane, portable};
 #[cfg(target_arch = "x86_64")]
 use crate::lane::{avx2, avx512};
 
-/// The arguments of a micro-kernel.
+/// The arguments of a micro-kernel, which computes `count` tiles of its size, one below the other: from one to the next A
+/// and C move by `a_next` and `c_next`.
 ///
-/// Invariants (the callers' promise, relied on by the kernel): `a` is valid at `i·a_row + p·a_step` for each row i of
-/// the kernel and each p < k; `b` at `p·b_step + j` and `c` at `i·c_row + j` for each column j of the tile, of which
-/// there are `(NV − 1)·LANES + last`.
+/// Invariants for each tile (the callers' promise, relied on by the kernel): `a` is valid at `i·a_row + p·a_step` for each
+/// row i of the kernel and each p < k; `b` at `p·b_step + j` and `c` at `i·c_row + j` for each column j of the tile, of
+/// which there are `(NV − 1)·LANES + last`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tile<T> {
+    pub(super) count: usize,
+    pub(super) a_next: isize,
+    pub(super) c_next: isize,
     pub(super) k: usize,
     pub(super) a: *const T,
     pub(super) a_row: isize,
@@ -62,95 +66,75 @@ impl<T: Element, const MR: usize, const NV: usize, const PART: bool> Kernel<T> f
 
     #[inline(always)]
     unsafe fn run<L: Lane<Elem = T>>(self) {
-        let Tile { k, a, a_row, a_step, b, b_step, c, c_row, last, update } = *self.0;
+        let Tile { count, a_next, c_next, k, a_row, a_step, b_step, c_row, last, update, .. } = *self.0;
+        let Tile { mut a, b, mut c, .. } = *self.0;
         debug_assert!(0 < last && last <= L::LANES);
         // SAFETY: the invariants of `Tile`; partial registers touch `last` scalars only.
         unsafe {
-            let mut acc = [[L::splat(T::ZERO); NV]; MR];
-            if let Update::Add = update {
-                for i in 0..MR {
-                    for v in 0..NV {
-                        acc[i][v] = load::<L, NV, PART>(c.offset(i.cast_signed() * c_row), v, last);
+            for _ in 0..count {
+                let mut acc = [[L::splat(T::ZERO); NV]; MR];
+                if let Update::Add = update {
+                    for i in 0..MR {
+                        for v in 0..NV {
+                            acc[i][v] = load::<L, NV, PART>(c.offset(i.cast_signed() * c_row), v, last);
+                        }
                     }
                 }
-            }
 
-            if k >= LONG && !matches!(update, Update::Add) {
-                // C is on its way while the sums are computed.
-                for i in 0..MR {
+                // Four rows of A share a pointer, so that addresses are few enough to stay in registers.
+                let (r1, r2, r3) = (a_row, 2 * a_row, 3 * a_row);
+                let mut rows = [a; 4];
+                for (g, row) in rows.iter_mut().enumerate() {
+                    *row = a.wrapping_offset(4 * g.cast_signed() * a_row);
+                }
+                let mut row_b = b;
+                for _ in 0..k {
+                    let mut vb = [L::splat(T::ZERO); NV];
                     for v in 0..NV {
-                        prefetch(c.wrapping_offset(i.cast_signed() * c_row).wrapping_add(v * L::LANES));
+                        vb[v] = load::<L, NV, PART>(row_b, v, last);
+                    }
+                    for i in 0..MR {
+                        let offset = match i % 4 {
+                            0 => 0,
+                            1 => r1,
+                            2 => r2,
+                            _ => r3,
+                        };
+                        let va = L::splat(*rows[i / 4].offset(offset));
+                        for v in 0..NV {
+                            acc[i][v] = va.mul_add(vb[v], acc[i][v]);
+                        }
+                    }
+                    row_b = row_b.wrapping_offset(b_step);
+                    for row in &mut rows {
+                        *row = row.wrapping_offset(a_step);
                     }
                 }
-            }
 
-            // Four rows of A share a pointer, so that addresses are few enough to stay in registers.
-            let (r1, r2, r3) = (a_row, 2 * a_row, 3 * a_row);
-            let mut rows = [a; 4];
-            for (g, row) in rows.iter_mut().enumerate() {
-                *row = a.wrapping_offset(4 * g.cast_signed() * a_row);
-            }
-            let mut b = b;
-            for _ in 0..k {
-                let mut vb = [L::splat(T::ZERO); NV];
-                for v in 0..NV {
-                    vb[v] = load::<L, NV, PART>(b, v, last);
+                if let Update::Blend { alpha, beta } = update {
+                    let (alpha, beta) = (L::splat(alpha), L::splat(beta));
+                    for i in 0..MR {
+                        for v in 0..NV {
+                            let old = load::<L, NV, PART>(c.offset(i.cast_signed() * c_row), v, last);
+                            acc[i][v] = alpha.mul_add(acc[i][v], beta.mul(old));
+                        }
+                    }
                 }
                 for i in 0..MR {
-                    let offset = match i % 4 {
-                        0 => 0,
-                        1 => r1,
-                        2 => r2,
-                        _ => r3,
-                    };
-                    let va = L::splat(*rows[i / 4].offset(offset));
                     for v in 0..NV {
-                        acc[i][v] = va.mul_add(vb[v], acc[i][v]);
+                        let to = c.offset(i.cast_signed() * c_row).add(v * L::LANES);
+                        if PART && v + 1 == NV {
+                            acc[i][v].store_first(to, last);
+                        } else {
+                            acc[i][v].store(to);
+                        }
                     }
                 }
-                b = b.wrapping_offset(b_step);
-                for row in &mut rows {
-                    *row = row.wrapping_offset(a_step);
-                }
-            }
-
-            if let Update::Blend { alpha, beta } = update {
-                let (alpha, beta) = (L::splat(alpha), L::splat(beta));
-                for i in 0..MR {
-                    for v in 0..NV {
-                        let old = load::<L, NV, PART>(c.offset(i.cast_signed() * c_row), v, last);
-                        acc[i][v] = alpha.mul_add(acc[i][v], beta.mul(old));
-                    }
-                }
-            }
-            for i in 0..MR {
-                for v in 0..NV {
-                    let to = c.offset(i.cast_signed() * c_row).add(v * L::LANES);
-                    if PART && v + 1 == NV {
-                        acc[i][v].store_first(to, last);
-                    } else {
-                        acc[i][v].store(to);
-                    }
-                }
+                a = a.wrapping_offset(a_next);
+                c = c.wrapping_offset(c_next);
             }
         }
     }
-}
-
-/// Sums from this length on are worth a prefetch of C.
-const LONG: usize = 64;
-
-/// Asks for a line of memory to be brought into the first-level cache; the address need not be valid.
-#[inline(always)]
-fn prefetch<T>(at: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: the instruction is part of SSE, which every x86-64 has, and it never faults.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(at.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
 }
 
 /// Register `v` of a row, the last one partial if `PART`.
