@@ -1,6 +1,6 @@
 //! Elements a second of the vector functions, beside the scalar functions of the standard library.
 //!
-//! `cargo run --release -p chainrule-simd --example vmath_speed [elements]`
+//! `cargo run --release -p chainrule-simd --example vmath_speed [elements] [Function]`
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -42,14 +42,14 @@ fn scalar<T: Scalar>(f: Function, x: T) -> T {
     }
 }
 
-fn table<T: Scalar + VectorScalar>(elements: usize) {
+fn table<T: Scalar + VectorScalar>(elements: usize, only: Option<&str>) {
     // From −4 to 4.
     let x: Vec<T> = (0..elements).map(|i| T::of(i as f64 / elements as f64 * 8.0 - 4.0)).collect();
     let mut y = vec![T::zero(); elements];
     print!("{:12}{:>10}", T::NAME, "std");
     Isa::available().for_each(|isa| print!("{:>10}", isa.name()));
     println!();
-    for f in Function::ALL {
+    for f in Function::ALL.into_iter().filter(|f| only.is_none_or(|only| format!("{f:?}") == only)) {
         let std = rate(elements, || {
             for (y, &x) in y.iter_mut().zip(black_box(&x)) {
                 *y = scalar(f, x);
@@ -72,6 +72,7 @@ fn table<T: Scalar + VectorScalar>(elements: usize) {
 fn main() {
     let elements = std::env::args().nth(1).map_or(10_000, |n| n.parse().expect("a number of elements"));
     println!("10⁹ elements a second, {elements} elements, one thread");
-    table::<f32>(elements);
-    table::<f64>(elements);
+    let only = std::env::args().nth(2);
+    table::<f32>(elements, only.as_deref());
+    table::<f64>(elements, only.as_deref());
 }

@@ -6,11 +6,14 @@
 )]
 #![allow(dead_code, reason = "the kernels that use these parts are on their way")]
 
+mod backend;
+mod elementwise;
 mod gemm;
 mod isa;
 mod lane;
 mod threads;
 mod vmath;
 
+pub use backend::{Simd, SimdBuilder};
 pub use isa::{ISA_VARIABLE, Isa, IsaError};
 pub use vmath::{Function, VectorMath, VectorScalar};

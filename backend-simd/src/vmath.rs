@@ -67,8 +67,8 @@ pub(crate) unsafe fn abs<T: Real, L: Lane<Elem = T>>(x: L) -> L {
 
 /// eˣ.
 ///
-/// x = n ln 2 + r, eˣ = 2ⁿ eʳ. As 2ⁿ may be too small or too large for a normal number, the polynomial is that of 2 eʳ
-/// and the power 2^(n−1), lifted and brought down again by an exact factor where it is small: that product rounds once.
+/// x = n ln 2 + r, eˣ = 2ⁿ eʳ. As 2ⁿ may be too small or too large for a normal number, one factor is 2^(n−1),
+/// lifted where it is small, and a last exact factor makes up for it: only that product can underflow or overflow.
 #[inline(always)]
 pub(crate) unsafe fn exp<T: Real, L: Lane<Elem = T>>(x: L) -> L {
     // SAFETY: the caller enables the set of `L`.
@@ -78,8 +78,8 @@ pub(crate) unsafe fn exp<T: Real, L: Lane<Elem = T>>(x: L) -> L {
         let (n, r) = reduce(x);
         let small = x.lt(L::splat(T::EXP_SMALL));
         let lift = L::select(small, L::splat(T::LIFT - T::ONE), L::splat(T::ZERO - T::ONE));
-        let drop = L::select(small, L::splat(T::DROP), L::splat(T::ONE));
-        horner(T::EXP_DOUBLED, r).mul(n.add(lift).exp2_int()).mul(drop)
+        let last = L::select(small, L::splat(T::DROP + T::DROP), L::splat(T::TWO));
+        horner(T::EXP_ALL, r).mul(n.add(lift).exp2_int()).mul(last)
     }
 }
 
@@ -101,26 +101,37 @@ unsafe fn minus_abs<T: Real, L: Lane<Elem = T>>(x: L, limit: T) -> L {
     unsafe { L::splat(T::ZERO - limit).max(x.or(L::splat(T::SIGN))) }
 }
 
-/// tanh x = E/(E + 2) with E = e^(2|x|) − 1, and the sign of x.
+/// tanh x: with y = 2|x| it is E/(E + 2), E = eʸ − 1, where y is large, and y/C, C = y coth(y/2), where it is small.
+///
+/// The latter is exact but for the rounding of C, a polynomial in y² that is close to 2, and of the quotient.
 #[inline(always)]
 pub(crate) unsafe fn tanh<T: Real, L: Lane<Elem = T>>(x: L) -> L {
     // SAFETY: the caller enables the set of `L`.
     unsafe {
+        let two = L::splat(T::TWO);
         let t = L::splat(T::TANH_MAX).min(abs(x));
         let y = t.add(t);
-        let n = nearest(y, T::LOG2_E);
+        let n = nearest(y.sub(L::splat(T::TANH_BIAS)), T::LOG2_E);
         // Where n is not 0, an error in y is damped: ln 2 as it is will do.
-        let r = if L::FUSED { n.neg_mul_add(L::splat(T::LN_2), y) } else { reduce(y).1 };
-        // eʳ − 1 keeps its relative accuracy down to r = 0, so that E does: E = 2ⁿ (eʳ − 1) + (2ⁿ − 1).
+        let r = if L::FUSED {
+            n.neg_mul_add(L::splat(T::LN_2), y)
+        } else {
+            n.neg_mul_add(L::splat(T::LN_2_LOW), n.neg_mul_add(L::splat(T::LN_2_HIGH), y))
+        };
+        let r2 = r.mul(r);
+        // Where n = 0, r is y.
+        let c = r2.mul_add(horner(T::COTH, r2), two);
+        // E = 2ⁿ (eʳ − 1) + (2ⁿ − 1).
+        let m = r2.mul_add(horner(T::EXP_BIASED, r), r);
         let s = n.exp2_int();
-        let m = r.mul(r).mul_add(horner(T::EXP, r), r);
         let e = m.mul_add(s, s.sub(L::splat(T::ONE)));
-        let tanh = e.div(e.add(L::splat(T::TWO)));
+        let small = n.lt(L::splat(T::HALF));
+        let tanh = L::select(small, r, e).div(L::select(small, c, e.add(two)));
         tanh.or(x.and(L::splat(T::SIGN)))
     }
 }
 
-/// σ(x) = 1/(1 + e^(−x)), as e/(1 + e) or 1/(1 + e) with e = e^(−|x|).
+/// σ(x) = 1/(1 + e^(−x)): with e = e^(−|x|) and d = e/(1 + e), it is e − e d where x < 0 and 1 − d elsewhere.
 #[inline(always)]
 pub(crate) unsafe fn sigmoid<T: Real, L: Lane<Elem = T>>(x: L) -> L {
     // SAFETY: the caller enables the set of `L`.
@@ -128,7 +139,9 @@ pub(crate) unsafe fn sigmoid<T: Real, L: Lane<Elem = T>>(x: L) -> L {
         let one = L::splat(T::ONE);
         let (p, s) = exp_parts(minus_abs(x, T::SIGMOID_MAX));
         let e = p.mul(s);
-        L::select(x.lt(L::splat(T::ZERO)), e, one).div(e.add(one))
+        let d = e.div(e.add(one));
+        let whole = L::select(x.lt(L::splat(T::ZERO)), e, one);
+        whole.neg_mul_add(d, whole)
     }
 }
 
@@ -161,8 +174,8 @@ pub(crate) unsafe fn silu_slope<T: Real, L: Lane<Elem = T>>(x: L) -> L {
     }
 }
 
-/// For t from 0 to [`Real::GELU_MAX`]: (p, s) with e^(−t²/2) = p s e^(ε t²/2), as in [`exp_parts`], with the ε of
-/// [`Real::GELU`].
+/// For t from 0 to [`Real::GELU_MAX`]: (m, s) with e^(−t²/2) = (1 + m) s e^(ε t²/2), where s is a power of two, 2^l too large,
+/// and ε that of [`Real::GELU`]; P makes up for both.
 #[inline(always)]
 unsafe fn density_parts<T: Real, L: Lane<Elem = T>>(t: L) -> (L, L) {
     // SAFETY: the caller enables the set of `L`.
@@ -182,26 +195,31 @@ unsafe fn density_parts<T: Real, L: Lane<Elem = T>>(t: L) -> (L, L) {
             let r = n.mul_add(L::splat(T::TWO_LN_2_HIGH), square);
             n.mul_add(L::splat(T::TWO_LN_2_LOW), r)
         };
-        (horner(T::EXP_HALF, r.add(rest)), n.add(L::splat(T::LIFT)).exp2_int())
+        let r = r.add(rest);
+        (horner(T::EXP_HALF, r).mul(r), n.add(L::splat(T::LIFT)).exp2_int())
     }
 }
 
-/// GELU, x Φ(x) = max(x, 0) − |x| Φ(−|x|), with Φ(−t) = e^(−t²/2) P(v)/(t + k), v = k/(t + k).
+/// GELU, x Φ(x) = max(x, 0) − |x| Φ(−|x|), with Φ(−t) = e^(−t²/2) P(c − w)/(t + k) and w = t/(t + k).
 #[inline(always)]
 pub(crate) unsafe fn gelu<T: Real, L: Lane<Elem = T>>(x: L) -> L {
     // SAFETY: the caller enables the set of `L`.
     unsafe {
         let t = L::splat(T::GELU_MAX).min(abs(x));
-        let (p, s) = density_parts(t);
-        // v = 1 − w with w = t/(t + k): one division does for both.
-        let w = t.div(t.add(L::splat(T::GELU_POLE)));
-        let ratio = horner(T::GELU, L::splat(T::ONE).sub(w));
+        let (m, s) = density_parts(t);
+        let k = L::splat(T::GELU_POLE);
+        let sum = t.add(k);
+        // What the sum lost is about made up for, by a constant in place of the 1/(t + k) by which it counts.
+        let lost = t.sub(sum.sub(k));
+        let m = lost.neg_mul_add(L::splat(T::GELU_LOST), m);
+        let w = t.div(sum);
+        let p = horner(T::GELU, L::splat(T::GELU_CENTRE).sub(w));
         let zero = L::splat(T::ZERO);
-        w.mul(s).neg_mul_add(ratio.mul(p), L::select(x.le(zero), zero, x))
+        w.mul(s).neg_mul_add(p.mul_add(m, p), L::select(x.le(zero), zero, x))
     }
 }
 
-/// The slope of GELU, Φ(x) + x φ(x): for x < 0 it is e^(−t²/2) (P(v)/(t + k) − t/√(2π)) with t = |x|, and one minus
+/// The slope of GELU, Φ(x) + x φ(x): for x < 0 it is e^(−t²/2) (P(c − w)/(t + k) − t/√(2π)) with t = |x|, and one minus
 /// that for x > 0.
 #[inline(always)]
 pub(crate) unsafe fn gelu_slope<T: Real, L: Lane<Elem = T>>(x: L) -> L {
@@ -209,11 +227,11 @@ pub(crate) unsafe fn gelu_slope<T: Real, L: Lane<Elem = T>>(x: L) -> L {
     unsafe {
         let one = L::splat(T::ONE);
         let t = L::splat(T::GELU_MAX).min(abs(x));
-        let (p, s) = density_parts(t);
+        let (m, s) = density_parts(t);
         let inverse = one.div(t.add(L::splat(T::GELU_POLE)));
-        let ratio = horner(T::GELU, t.neg_mul_add(inverse, one));
-        let tail = t.neg_mul_add(L::splat(T::FRAC_1_SQRT_TAU), ratio.mul(inverse));
-        let left = tail.mul(p).mul(s);
+        let p = horner(T::GELU, t.neg_mul_add(inverse, L::splat(T::GELU_CENTRE)));
+        let tail = t.neg_mul_add(L::splat(T::FRAC_1_SQRT_TAU * T::DROP), p.mul(inverse));
+        let left = tail.mul_add(m, tail).mul(s);
         L::select(x.lt(L::splat(T::ZERO)), left, one.sub(left))
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! The polynomials are minimax fits by Remez' exchange in 180-bit arithmetic. Those for `f32` were rounded one
 //! coefficient at a time from the lowest power up, the others being fitted again after each; those for `f64` were
-//! rounded at once, the error that this adds being far below an ulp. Every comment gives the largest error of the
-//! rounded polynomial relative to the function it stands in.
+//! rounded at once; those of GELU for `f32` were found by a branch and bound over roundings, with a linear programme for the
+//! rest at each node. Every comment gives the largest error of the rounded polynomial relative to the function
+//! it stands in.
 
 use crate::isa::Element;
 
@@ -16,6 +17,8 @@ pub(crate) trait Real: Element {
     const TWO: Self;
     const HALF: Self;
     const NAN: Self;
+    /// 0, 1, …, 16.
+    const COUNT: &'static [Self; 17];
     const INFINITY: Self;
     const NEG_INFINITY: Self;
     /// The least normal number.
@@ -56,21 +59,29 @@ pub(crate) trait Real: Element {
     /// Below minus this, x Φ(x) rounds to 0.
     const GELU_MAX: Self;
 
-    /// q with eʳ ≈ 1 + r + r² q(r) on |r| ≤ ln 2 / 2; the error is relative to eʳ − 1.
-    const EXP: &'static [Self];
-    /// All coefficients of e^(−r′/2), with r′ = −2 r, times [`Real::DROP`].
-    const EXP_HALF: &'static [Self];
-    /// All coefficients of eʳ ≈ 1 + r + r² q(r), times [`Real::DROP`].
+    /// q with eʳ ≈ 1 + r + r² q(r) on −ln 2 / 2 + b ≤ r ≤ ln 2 / 2 + b, b = [`Real::TANH_BIAS`].
+    const EXP_BIASED: &'static [Self];
+    /// The shift of the range of r in tanh, so that n = 0 up to y = 0.5.
+    const TANH_BIAS: Self;
+    /// All coefficients of eʳ ≈ 1 + r + r² q(r) on |r| ≤ ln 2 / 2, times [`Real::DROP`].
     const EXP_DROPPED: &'static [Self];
-    /// All coefficients of eʳ, times 2.
-    const EXP_DOUBLED: &'static [Self];
+    /// All coefficients of eʳ.
+    const EXP_ALL: &'static [Self];
+    /// The coefficients −½, … of (e^(−r/2) − 1)/r ≈ −½ + r (…).
+    const EXP_HALF: &'static [Self];
+    /// h with y coth(y/2) ≈ 2 + y² h(y²) on 0 ≤ y ≤ ln 2 / 2 + [`Real::TANH_BIAS`].
+    const COTH: &'static [Self];
     /// R with ln((1 + s)/(1 − s)) ≈ 2 s + s³ R(s²), for |s| ≤ (√2 − 1)/(√2 + 1), which m from √½ to √2 needs.
     const LN: &'static [Self];
     /// The same for |s| ≤ 1/3, which ln(1 + e) with 0 ≤ e ≤ 1 needs.
     const LN_1P: &'static [Self];
     /// k in [`Real::GELU`].
     const GELU_POLE: Self;
-    /// P with Φ(−t) ≈ e^(−t²/2) P(v)/(t + k), v = k/(t + k), for 0 ≤ t ≤ [`Real::GELU_MAX`].
+    /// About 1/(t + k) where t is not large.
+    const GELU_LOST: Self;
+    /// c in [`Real::GELU`].
+    const GELU_CENTRE: Self;
+    /// P times [`Real::DROP`], with Φ(−t) ≈ e^(−t²/2) P(c − w)/(t + k), w = t/(t + k), for 0 ≤ t ≤ [`Real::GELU_MAX`].
     ///
     /// The range reduction takes [`Real::TWO_LN_2`] for 2 ln 2 without correcting it; its error ε relative to that
     /// multiplies the result by e^(ε t²/2), which P makes up for.
@@ -81,9 +92,10 @@ pub(crate) trait Real: Element {
     const SQRT_2: Self;
 }
 
-/// The coefficients of `scale · (1 + r + r² q(r))` by r′, where r = `ratio · r′`; both are powers of two.
+/// The coefficients of `scale · (1 + r + r² q(r))` by r′, where r = `ratio · r′`, from the one of r′^`from` on; `scale` and
+/// `ratio` are powers of two.
 macro_rules! rescaled {
-    ($t:ident, $q:expr, $ratio:expr, $scale:expr) => {{
+    ($t:ident, $q:expr, $ratio:expr, $scale:expr, from $from:literal) => {{
         const Q: &[$t] = $q;
         const ALL: [$t; Q.len() + 2] = {
             let mut all = [$scale; Q.len() + 2];
@@ -97,12 +109,25 @@ macro_rules! rescaled {
             }
             all
         };
-        &ALL
+        ALL.split_at($from).1
     }};
 }
 
-/// Error 2^−26.1.
-const EXP_32: &[f32] = &[4.999_999_7e-1, 1.666_653_9e-1, 4.166_775e-2, 8.367_088e-3, 1.383_786_2e-3];
+/// Error 2^−28.3 relative to eʳ.
+const EXP_32: &[f32] = &[4.999_999_4e-1, 1.666_652_1e-1, 4.166_826_6e-2, 8.368_686e-3, 1.382_099_9e-3];
+
+/// Error 2^−25.4.
+const GELU_32: [f32; 9] = [
+    7.900_753_6e-1,
+    1.097_006_7e0,
+    8.825_861e-1,
+    2.053_615_3e-1,
+    -2.686_953_8e-1,
+    -1.274_625_8e-1,
+    1.450_975e-1,
+    4.821_822_4e-2,
+    -8.285_87e-2,
+];
 
 impl Real for f32 {
     const SIGN: Self = -0.0;
@@ -110,6 +135,8 @@ impl Real for f32 {
     const TWO: Self = 2.0;
     const HALF: Self = 0.5;
     const NAN: Self = f32::NAN;
+    const COUNT: &'static [Self; 17] =
+        &[0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13., 14., 15., 16.];
     const INFINITY: Self = f32::INFINITY;
     const NEG_INFINITY: Self = f32::NEG_INFINITY;
     const LEAST_NORMAL: Self = f32::MIN_POSITIVE;
@@ -117,11 +144,11 @@ impl Real for f32 {
     const ROUNDER: Self = 12_582_912.0;
     const LOG2_E: Self = std::f32::consts::LOG2_E;
     const MINUS_HALF_LOG2_E: Self = -0.5 * std::f32::consts::LOG2_E;
-    const LN_2_HIGH: Self = 0.693_359_375;
+    const LN_2_HIGH: Self = 355.0 / 512.0;
     const LN_2_LOW: Self = -2.121_944_4e-4;
     const TWO_LN_2: Self = 2.0 * std::f32::consts::LN_2;
-    const TWO_LN_2_HIGH: Self = 2.0 * 0.693_359_375;
-    const TWO_LN_2_LOW: Self = 2.0 * std::f32::consts::LN_2 - 2.0 * 0.693_359_375;
+    const TWO_LN_2_HIGH: Self = 2.0 * Self::LN_2_HIGH;
+    const TWO_LN_2_LOW: Self = 2.0 * std::f32::consts::LN_2 - 2.0 * Self::LN_2_HIGH;
     const UPPER: Self = f32::from_bits(0xFFFF_F000);
 
     const EXP_MAX: Self = 89.0;
@@ -133,29 +160,32 @@ impl Real for f32 {
     const SIGMOID_MAX: Self = 109.0;
     const GELU_MAX: Self = 14.375;
 
-    const EXP: &'static [Self] = EXP_32;
-    const EXP_HALF: &'static [Self] = rescaled!(f32, EXP_32, -0.5, f32::DROP);
-    const EXP_DROPPED: &'static [Self] = rescaled!(f32, EXP_32, 1.0, f32::DROP);
-    const EXP_DOUBLED: &'static [Self] = rescaled!(f32, EXP_32, 1.0, 2.0);
+    const EXP_DROPPED: &'static [Self] = rescaled!(f32, EXP_32, 1.0, f32::DROP, from 0);
+    const EXP_ALL: &'static [Self] = rescaled!(f32, EXP_32, 1.0, 1.0, from 0);
+    const EXP_HALF: &'static [Self] = rescaled!(f32, EXP_32, -0.5, 1.0, from 1);
+    const TANH_BIAS: Self = 0.16;
+    /// Error 2^−28.3 relative to eʳ.
+    const EXP_BIASED: &'static [Self] =
+        &[5.000_000_6e-1, 1.666_687_3e-1, 4.166_007_8e-2, 8.283_617e-3, 1.602_901_1e-3];
+    /// Error 2^−25.5.
+    const COTH: &'static [Self] = &[1.666_648_1e-1, -2.754_314_8e-3];
     /// Error 2^−31.1.
     const LN: &'static [Self] = &[6.666_666e-1, 4.000_033_7e-1, 2.853_723_8e-1, 2.358_357e-1];
     /// Error 2^−30.4.
     const LN_1P: &'static [Self] =
         &[6.666_667_5e-1, 3.999_887_7e-1, 2.861_688_4e-1, 2.142_766_3e-1, 2.430_092_5e-1];
     const GELU_POLE: Self = 2.890_625;
-    /// Error 2^−25.4.
-    const GELU: &'static [Self] = &[
-        3.988_999_7e-1,
-        3.999_811e-1,
-        3.402_686e-1,
-        3.199_429_5e-1,
-        -1.013_410_24e-1,
-        5.269_869_6e-1,
-        -7.768_130_3e-1,
-        4.200_067_2e-1,
-        -8.261_98e-2,
-    ];
-    const FRAC_1_SQRT_TAU: Self = 0.398_942_28;
+    const GELU_LOST: Self = 0.1875;
+    const GELU_CENTRE: Self = 0.4375;
+    const GELU: &'static [Self] = &{
+        let (mut c, mut i) = (GELU_32, 0);
+        while i < c.len() {
+            c[i] *= f32::DROP;
+            i += 1;
+        }
+        c
+    };
+    const FRAC_1_SQRT_TAU: Self = 0.398_942_3;
     const LN_2: Self = std::f32::consts::LN_2;
     const SQRT_2: Self = std::f32::consts::SQRT_2;
 }
@@ -175,12 +205,41 @@ const EXP_64: &[f64] = &[
     2.087_891_290_229_566_7e-9,
 ];
 
+/// Error 2^−54.5.
+const GELU_64: [f64; 23] = [
+    0.766_416_292_139_219_2,
+    1.307_178_662_615_649_6,
+    1.888_253_396_013_766,
+    2.273_476_159_421_335,
+    2.210_006_032_495_925,
+    1.619_642_595_794_733_4,
+    0.732_201_101_524_270_1,
+    -0.013_605_790_964_056_25,
+    -0.291_257_064_300_739_1,
+    -0.150_952_362_070_973_54,
+    0.066_639_035_709_433_53,
+    0.098_936_186_613_838_16,
+    -0.006_830_564_914_274_154_6,
+    -0.056_582_699_241_061_59,
+    -0.004_177_597_918_310_377,
+    0.034_331_945_839_792_26,
+    0.003_273_121_421_457_906_7,
+    -0.022_634_788_841_144_414,
+    0.000_151_008_565_877_662,
+    0.014_699_641_460_844_189,
+    -0.003_380_892_167_866_794,
+    -0.006_665_322_645_413_934_5,
+    0.003_556_580_528_743_760_7,
+];
+
 impl Real for f64 {
     const SIGN: Self = -0.0;
     const MAGNITUDE: Self = f64::from_bits(0x7FFF_FFFF_FFFF_FFFF);
     const TWO: Self = 2.0;
     const HALF: Self = 0.5;
     const NAN: Self = f64::NAN;
+    const COUNT: &'static [Self; 17] =
+        &[0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13., 14., 15., 16.];
     const INFINITY: Self = f64::INFINITY;
     const NEG_INFINITY: Self = f64::NEG_INFINITY;
     const LEAST_NORMAL: Self = f64::MIN_POSITIVE;
@@ -204,10 +263,35 @@ impl Real for f64 {
     const SIGMOID_MAX: Self = 752.0;
     const GELU_MAX: Self = 38.625;
 
-    const EXP: &'static [Self] = EXP_64;
-    const EXP_HALF: &'static [Self] = rescaled!(f64, EXP_64, -0.5, f64::DROP);
-    const EXP_DROPPED: &'static [Self] = rescaled!(f64, EXP_64, 1.0, f64::DROP);
-    const EXP_DOUBLED: &'static [Self] = rescaled!(f64, EXP_64, 1.0, 2.0);
+    const EXP_DROPPED: &'static [Self] = rescaled!(f64, EXP_64, 1.0, f64::DROP, from 0);
+    const EXP_ALL: &'static [Self] = rescaled!(f64, EXP_64, 1.0, 1.0, from 0);
+    const EXP_HALF: &'static [Self] = rescaled!(f64, EXP_64, -0.5, 1.0, from 1);
+    const TANH_BIAS: Self = 0.16;
+    /// Error 2^−60.3 relative to eʳ.
+    const EXP_BIASED: &'static [Self] = &[
+        0.5,
+        0.166_666_666_666_666_66,
+        0.041_666_666_666_666_74,
+        0.008_333_333_333_333_219,
+        0.001_388_888_888_883_911,
+        0.000_198_412_698_430_202_88,
+        2.480_158_741_541_625e-5,
+        2.755_731_221_258_323_2e-6,
+        2.755_733_025_906_006e-7,
+        2.505_976_261_343_852_3e-8,
+        2.064_816_279_867_598e-9,
+        1.878_268_854_442_340_3e-10,
+    ];
+    /// Error 2^−59.6.
+    const COTH: &'static [Self] = &[
+        0.166_666_666_666_666_66,
+        -0.002_777_777_777_777_765,
+        6.613_756_613_713_116e-5,
+        -1.653_439_146_498_691_3e-6,
+        4.175_345_472_239_903e-8,
+        -1.056_559_750_621_576_2e-9,
+        2.608_605_352_518_881e-11,
+    ];
     /// Error 2^−59.0.
     const LN: &'static [Self] = &[
         0.666_666_666_666_671_3,
@@ -234,32 +318,16 @@ impl Real for f64 {
         0.159_337_391_113_718_8,
     ];
     const GELU_POLE: Self = 4.75;
-    /// Error 2^−54.0.
-    const GELU: &'static [Self] = &[
-        0.398_942_280_411_470_4,
-        0.398_942_279_687_370_7,
-        0.381_260_651_852_462_2,
-        0.345_896_833_125_787_73,
-        0.295_210_415_946_766_7,
-        0.233_806_491_821_197_84,
-        0.169_065_954_071_488_64,
-        0.102_406_182_700_862_69,
-        0.073_742_608_398_769_92,
-        -0.065_434_954_889_535_62,
-        0.271_076_719_840_216,
-        -0.777_627_246_968_210_3,
-        1.728_554_419_354_260_8,
-        -3.236_771_499_320_685_3,
-        4.897_888_191_953_908,
-        -5.967_867_740_594_644,
-        5.782_056_360_411_192,
-        -4.333_897_800_485_155,
-        2.434_046_086_999_29,
-        -0.986_062_627_527_893_4,
-        0.271_997_521_143_931_7,
-        -0.045_787_708_461_595_31,
-        0.003_556_580_528_743_760_7,
-    ];
+    const GELU_LOST: Self = 0.15;
+    const GELU_CENTRE: Self = 0.5;
+    const GELU: &'static [Self] = &{
+        let (mut c, mut i) = (GELU_64, 0);
+        while i < c.len() {
+            c[i] *= f64::DROP;
+            i += 1;
+        }
+        c
+    };
     const FRAC_1_SQRT_TAU: Self = 0.398_942_280_401_432_7;
     const LN_2: Self = std::f64::consts::LN_2;
     const SQRT_2: Self = std::f64::consts::SQRT_2;

@@ -20,7 +20,68 @@ pub(crate) trait Binary<T: Real>: Copy {
     unsafe fn eval<L: Lane<Elem = T>>(self, x: L, y: L) -> L;
 }
 
-/// `to[i] ← f(from[i])` for `i < len`; `from` and `to` are the same or do not overlap.
+/// `to[i] ← f(from[i])` for `i < len`.
+///
+/// # Safety
+///
+/// `from` and `to` are valid for `len` scalars; they are the same or do not overlap. The caller enables the set of `L`.
+#[inline(always)]
+pub(crate) unsafe fn map_span<T: Real, L: Lane<Elem = T>, F: Unary<T>>(
+    f: F,
+    from: *const T,
+    to: *mut T,
+    len: usize,
+) {
+    let mut i = 0;
+    // SAFETY: no index reaches past `len`: full registers end at `i + LANES ≤ len`, the last one covers `len − i < LANES`.
+    unsafe {
+        while i + 2 * L::LANES <= len {
+            let (x, y) = (L::load(from.add(i)), L::load(from.add(i + L::LANES)));
+            let (x, y) = (f.eval(x), f.eval(y));
+            x.store(to.add(i));
+            y.store(to.add(i + L::LANES));
+            i += 2 * L::LANES;
+        }
+        while i < len {
+            let n = L::LANES.min(len - i);
+            f.eval(L::load_first(from.add(i), n)).store_first(to.add(i), n);
+            i += n;
+        }
+    }
+}
+
+/// `y[i] ← f(x[i], y[i])` for `i < len`.
+///
+/// # Safety
+///
+/// `x` and `y` are valid for `len` scalars and do not overlap. The caller enables the set of `L`.
+#[inline(always)]
+pub(crate) unsafe fn zip_span<T: Real, L: Lane<Elem = T>, F: Binary<T>>(
+    f: F,
+    x: *const T,
+    y: *mut T,
+    len: usize,
+) {
+    let mut i = 0;
+    // SAFETY: as in `map_span`.
+    unsafe {
+        while i + 2 * L::LANES <= len {
+            let j = i + L::LANES;
+            let a = f.eval(L::load(x.add(i)), L::load(y.add(i)));
+            let b = f.eval(L::load(x.add(j)), L::load(y.add(j)));
+            a.store(y.add(i));
+            b.store(y.add(j));
+            i = j + L::LANES;
+        }
+        while i < len {
+            let n = L::LANES.min(len - i);
+            f.eval(L::load_first(x.add(i), n), L::load_first(y.add(i), n)).store_first(y.add(i), n);
+            i += n;
+        }
+    }
+}
+
+/// [`map_span`] as a kernel.
 struct Map<T, F> {
     f: F,
     from: *const T,
@@ -33,24 +94,8 @@ impl<T: Real, F: Unary<T>> Kernel<T> for Map<T, F> {
 
     #[inline(always)]
     unsafe fn run<L: Lane<Elem = T>>(self) {
-        let Self { f, from, to, len } = self;
-        let mut i = 0;
-        // SAFETY: the caller enables the set of `L`; `from` and `to` are valid for `len` scalars, and no index reaches
-        // past them: full registers end at `i + LANES ≤ len`, the last one covers `len − i < LANES`.
-        unsafe {
-            while i + 2 * L::LANES <= len {
-                let (x, y) = (L::load(from.add(i)), L::load(from.add(i + L::LANES)));
-                let (x, y) = (f.eval(x), f.eval(y));
-                x.store(to.add(i));
-                y.store(to.add(i + L::LANES));
-                i += 2 * L::LANES;
-            }
-            while i < len {
-                let n = L::LANES.min(len - i);
-                f.eval(L::load_first(from.add(i), n)).store_first(to.add(i), n);
-                i += n;
-            }
-        }
+        // SAFETY: `map` has taken pointers and length from slices; the caller enables the set of `L`.
+        unsafe { map_span::<T, L, F>(self.f, self.from, self.to, self.len) }
     }
 }
 
@@ -63,58 +108,6 @@ impl<T: Real, F: Unary<T>> Kernel<T> for Map<T, F> {
 pub(crate) fn map<T: Real, F: Unary<T>>(ready: Ready, f: F, from: &[T], to: &mut [T]) {
     assert_eq!(from.len(), to.len(), "a map needs slices of one length");
     ready.dispatch(Map { f, from: from.as_ptr(), to: to.as_mut_ptr(), len: to.len() });
-}
-
-/// `x[i] ← f(x[i])`.
-#[inline]
-pub(crate) fn map_in_place<T: Real, F: Unary<T>>(ready: Ready, f: F, x: &mut [T]) {
-    let to = x.as_mut_ptr();
-    ready.dispatch(Map { f, from: to, to, len: x.len() });
-}
-
-/// `y[i] ← f(x[i], y[i])`.
-struct Zip<T, F> {
-    f: F,
-    x: *const T,
-    y: *mut T,
-    len: usize,
-}
-
-impl<T: Real, F: Binary<T>> Kernel<T> for Zip<T, F> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<L: Lane<Elem = T>>(self) {
-        let Self { f, x, y, len } = self;
-        let mut i = 0;
-        // SAFETY: as in `Map`.
-        unsafe {
-            while i + 2 * L::LANES <= len {
-                let j = i + L::LANES;
-                let a = f.eval(L::load(x.add(i)), L::load(y.add(i)));
-                let b = f.eval(L::load(x.add(j)), L::load(y.add(j)));
-                a.store(y.add(i));
-                b.store(y.add(j));
-                i = j + L::LANES;
-            }
-            while i < len {
-                let n = L::LANES.min(len - i);
-                f.eval(L::load_first(x.add(i), n), L::load_first(y.add(i), n)).store_first(y.add(i), n);
-                i += n;
-            }
-        }
-    }
-}
-
-/// `y[i] ← f(x[i], y[i])`.
-///
-/// # Panics
-///
-/// If the lengths differ.
-#[inline]
-pub(crate) fn zip<T: Real, F: Binary<T>>(ready: Ready, f: F, x: &[T], y: &mut [T]) {
-    assert_eq!(x.len(), y.len(), "a map needs slices of one length");
-    ready.dispatch(Zip { f, x: x.as_ptr(), y: y.as_mut_ptr(), len: y.len() });
 }
 
 /// Types that stand for the functions of [`vmath`](crate::vmath).

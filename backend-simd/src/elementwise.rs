@@ -1,0 +1,475 @@
+//! Elementwise operations over matrices of any strides: activations, slopes, bias, Hadamard product, descent; and column
+//! sums.
+//!
+//! Where operands are contiguous (as a whole, or in their rows) full registers are loaded; otherwise registers are
+//! gathered scalar by scalar. Both compute the same function of each element, so the bits are the same.
+
+mod rows;
+
+use chainrule_core::{Activation, Scalar};
+
+pub(crate) use rows::{Goal, cross_entropy, softmax, softmax_backward};
+
+use crate::gemm::view::{MatMut, MatRef};
+use crate::gemm::{Engine, Update};
+use crate::isa::{Kernel, Ready};
+use crate::lane::Lane;
+use crate::threads;
+use crate::vmath::map::{self, Binary, Unary, map_span, zip_span};
+use crate::vmath::{self, Real};
+
+/// Loads `n ≤ LANES` scalars that lie `stride` apart; the other lanes are zero.
+///
+/// # Safety
+///
+/// All of them are valid for reads. The caller enables the set of `L`.
+#[inline(always)]
+unsafe fn read<T: Real, L: Lane<Elem = T>>(from: *const T, stride: isize, n: usize) -> L {
+    // SAFETY: the scalars are valid; the buffer holds sixteen, the most that any register does.
+    unsafe {
+        if stride == 1 {
+            return if n == L::LANES { L::load(from) } else { L::load_first(from, n) };
+        }
+        let mut lanes = [T::ZERO; 16];
+        let mut at = from;
+        for lane in lanes.iter_mut().take(n) {
+            *lane = *at;
+            at = at.wrapping_offset(stride);
+        }
+        L::load(lanes.as_ptr())
+    }
+}
+
+/// Stores the first `n ≤ LANES` lanes `stride` apart.
+///
+/// # Safety
+///
+/// As for [`read`], for writes.
+#[inline(always)]
+unsafe fn write<T: Real, L: Lane<Elem = T>>(lanes: L, to: *mut T, stride: isize, n: usize) {
+    // SAFETY: as in `read`.
+    unsafe {
+        if stride == 1 {
+            return if n == L::LANES { lanes.store(to) } else { lanes.store_first(to, n) };
+        }
+        let mut buffer = [T::ZERO; 16];
+        lanes.store(buffer.as_mut_ptr());
+        let mut at = to;
+        for &lane in buffer.iter().take(n) {
+            *at = lane;
+            at = at.wrapping_offset(stride);
+        }
+    }
+}
+
+/// Y ← f(Y).
+struct Each<T, F> {
+    f: F,
+    y: MatMut<T>,
+}
+
+impl<T: Real, F: Unary<T>> Kernel<T> for Each<T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lane<Elem = T>>(self) {
+        let Self { f, y } = self;
+        for i in 0..y.rows {
+            let row = y.at(i, 0);
+            // SAFETY: the elements of Y are valid for reads and writes; the caller enables the set of `L`.
+            unsafe {
+                if y.col == 1 {
+                    map_span::<T, L, F>(f, row, row, y.cols);
+                    continue;
+                }
+                let mut j = 0;
+                while j < y.cols {
+                    let (at, n) = (y.at(i, j), L::LANES.min(y.cols - j));
+                    write(f.eval(read::<T, L>(at, y.col, n)), at, y.col, n);
+                    j += n;
+                }
+            }
+        }
+    }
+}
+
+/// Y ← f(X, Y), of one shape.
+struct Both<T, F> {
+    f: F,
+    x: MatRef<T>,
+    y: MatMut<T>,
+}
+
+impl<T: Real, F: Binary<T>> Kernel<T> for Both<T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lane<Elem = T>>(self) {
+        let Self { f, x, y } = self;
+        for i in 0..y.rows {
+            // SAFETY: the elements of X are valid for reads, those of Y for writes too, and they do not overlap; the
+            // caller enables the set of `L`.
+            unsafe {
+                if x.col == 1 && y.col == 1 {
+                    zip_span::<T, L, F>(f, x.at(i, 0), y.at(i, 0), y.cols);
+                    continue;
+                }
+                let mut j = 0;
+                while j < y.cols {
+                    let n = L::LANES.min(y.cols - j);
+                    let at = y.at(i, j);
+                    let (p, q) = (read::<T, L>(x.at(i, j), x.col, n), read::<T, L>(at, y.col, n));
+                    write(f.eval(p, q), at, y.col, n);
+                    j += n;
+                }
+            }
+        }
+    }
+}
+
+/// The same elements with long rows that are contiguous in memory, if that can be had by looking at them differently.
+#[inline]
+fn lined_up<T: Copy>(x: MatRef<T>, y: MatMut<T>) -> (MatRef<T>, MatMut<T>) {
+    let (x, y) = if y.row == 1 && (y.col != 1 || y.cols == 1) { (x.t(), y.t()) } else { (x, y) };
+    let along = y.cols.cast_signed();
+    if x.col == 1 && y.col == 1 && x.row == along && y.row == along {
+        let (rows, cols) = (1, y.rows * y.cols);
+        return (MatRef { rows, cols, ..x }, MatMut { rows, cols, ..y });
+    }
+    (x, y)
+}
+
+fn as_ref<T>(y: MatMut<T>) -> MatRef<T> {
+    MatRef { ptr: y.ptr, rows: y.rows, cols: y.cols, row: y.row, col: y.col }
+}
+
+/// Scalars a nanosecond that one thread manages at least, for the decision to share work.
+const PACE: usize = 4;
+
+/// Calls `work(row, col, rows, cols)` for blocks that cover `rows × cols`, on several threads if that pays.
+fn share(engine: Engine, rows: usize, cols: usize, work: &(dyn Fn(usize, usize, usize, usize) + Sync)) {
+    let ways = threads::ways(engine.threads, rows * cols / PACE);
+    if ways <= 1 {
+        return work(0, 0, rows, cols);
+    }
+    let (row_step, col_step) =
+        if rows == 1 { (1, cols.div_ceil(ways).next_multiple_of(256)) } else { (rows.div_ceil(ways), cols) };
+    let across = cols.div_ceil(col_step);
+    threads::parallel_for(rows.div_ceil(row_step) * across, &|part| {
+        let (row, col) = (part / across * row_step, part % across * col_step);
+        work(row, col, row_step.min(rows - row), col_step.min(cols - col));
+    });
+}
+
+/// Y ← f(Y), on several threads if that pays.
+#[inline]
+fn each<T: Real, F: Unary<T> + Sync>(engine: Engine, f: F, y: MatMut<T>) {
+    let y = lined_up(as_ref(y), y).1;
+    share(engine, y.rows, y.cols, &|row, col, rows, cols| {
+        engine.isa.dispatch(Each { f, y: y.block(row, col, rows, cols) });
+    });
+}
+
+/// Y ← f(X, Y), on several threads if that pays.
+#[inline]
+fn both<T: Real, F: Binary<T> + Sync>(engine: Engine, f: F, x: MatRef<T>, y: MatMut<T>) {
+    let (x, y) = lined_up(x, y);
+    share(engine, y.rows, y.cols, &|row, col, rows, cols| {
+        let (x, y) = (x.block(row, col, rows, cols), y.block(row, col, rows, cols));
+        engine.isa.dispatch(Both { f, x, y });
+    });
+}
+
+/// Functions of one element.
+macro_rules! unary {
+    ($($(#[$doc:meta])* $name:ident $(($field:ty))?: |$self:ident, $x:ident| $body:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        struct $name<T>($($field,)? std::marker::PhantomData<T>);
+
+        impl<T: Real> Unary<T> for $name<T> {
+            #[inline(always)]
+            #[allow(unused_unsafe, reason = "two of the functions only hand on an argument")]
+            unsafe fn eval<L: Lane<Elem = T>>($self, $x: L) -> L {
+                // SAFETY: the caller enables the set of `L`.
+                unsafe { $body }
+            }
+        }
+    )*};
+}
+unary! {
+    /// x.
+    Keep: |self, x| x;
+    /// max(x, 0); NaN stays NaN.
+    Relu: |self, x| L::select(x.le(L::splat(T::ZERO)), L::splat(T::ZERO), x);
+    /// x where it is positive, s x elsewhere.
+    LeakyRelu(T): |self, x| L::select(x.le(L::splat(T::ZERO)), x.mul(L::splat(self.0)), x);
+}
+
+/// Functions of two elements.
+macro_rules! binary {
+    ($($(#[$doc:meta])* $name:ident $(($($field:ty),*))?: |$self:ident, $x:ident, $y:ident| $body:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        struct $name<T>($($($field,)*)? std::marker::PhantomData<T>);
+
+        impl<T: Real> Binary<T> for $name<T> {
+            #[inline(always)]
+            #[allow(unused_unsafe, reason = "two of the functions only hand on an argument")]
+            unsafe fn eval<L: Lane<Elem = T>>($self, $x: L, $y: L) -> L {
+                // SAFETY: the caller enables the set of `L`.
+                unsafe { $body }
+            }
+        }
+    )*};
+}
+binary! {
+    /// x y.
+    Product: |self, x, y| x.mul(y);
+    /// β y − α x, with (α, β) given.
+    Step(T, T): |self, x, y| x.neg_mul_add(L::splat(self.0), y.mul(L::splat(self.1)));
+    /// The change y times the slope of σ, a (1 − a), where x = a.
+    TimesSigmoidSlope: |self, a, y| y.mul(a.mul(L::splat(T::ONE).sub(a)));
+    /// The change y times the slope of tanh, 1 − a², where x = a.
+    TimesTanhSlope: |self, a, y| y.mul(a.neg_mul_add(a, L::splat(T::ONE)));
+    /// The change y times 1 where a > 0, and the slope given elsewhere.
+    TimesStep(T): |self, a, y| {
+        let slope = L::select(L::splat(T::ZERO).lt(a), L::splat(T::ONE), L::splat(self.0));
+        y.mul(slope)
+    };
+    /// The change y times the slope of GELU at x = z.
+    TimesGeluSlope: |self, z, y| y.mul(vmath::gelu_slope(z));
+    /// The change y times the slope of `SiLU` at x = z.
+    TimesSiluSlope: |self, z, y| y.mul(vmath::silu_slope(z));
+}
+
+/// f(y + x): an activation after a bias.
+#[derive(Clone, Copy)]
+struct AfterSum<F>(F);
+
+impl<T: Real, F: Unary<T>> Binary<T> for AfterSum<F> {
+    #[inline(always)]
+    unsafe fn eval<L: Lane<Elem = T>>(self, x: L, y: L) -> L {
+        // SAFETY: the caller enables the set of `L`.
+        unsafe { self.0.eval(y.add(x)) }
+    }
+}
+
+use std::marker::PhantomData as P;
+
+/// Runs `$run(f)` with the function that the activation `$g` is; an activation that this crate does not know of goes
+/// through its definition.
+macro_rules! with_activation {
+    ($t:ty, $g:expr, $identity:expr, |$f:ident| $run:expr, else $other:expr) => {
+        match $g {
+            Activation::Identity => $identity,
+            Activation::Sigmoid => {
+                let $f = map::Sigmoid;
+                $run
+            }
+            Activation::Tanh => {
+                let $f = map::Tanh;
+                $run
+            }
+            Activation::Relu => {
+                let $f = Relu(P::<$t>);
+                $run
+            }
+            Activation::LeakyRelu(slope) => {
+                let $f = LeakyRelu(<$t as Scalar>::of(slope), P);
+                $run
+            }
+            Activation::Gelu => {
+                let $f = map::Gelu;
+                $run
+            }
+            Activation::Silu => {
+                let $f = map::Silu;
+                $run
+            }
+            _ => $other,
+        }
+    };
+}
+
+/// A ← g(A).
+///
+/// # Safety
+///
+/// A is valid for reads and writes.
+#[inline]
+pub(crate) unsafe fn activate<T: Real + Scalar>(engine: Engine, g: Activation, a: MatMut<T>) {
+    with_activation!(T, g, (), |f| each(engine, f, a), else {
+        // SAFETY: the elements of A are valid.
+        unsafe { by_definition(a, |z| g.apply(z)) }
+    });
+}
+
+/// A ← f(A) for a function of scalars.
+///
+/// # Safety
+///
+/// A is valid for reads and writes.
+unsafe fn by_definition<T: Copy>(a: MatMut<T>, f: impl Fn(T) -> T) {
+    for i in 0..a.rows {
+        for j in 0..a.cols {
+            // SAFETY: the elements of A are valid.
+            unsafe { *a.at(i, j) = f(*a.at(i, j)) };
+        }
+    }
+}
+
+/// What is done to a finished block of X Wᵀ: A ← g(A + 1 bᵀ), and Z ← A + 1 bᵀ where Z is wanted.
+///
+/// # Safety
+///
+/// A, and Z of the same shape, are valid for reads and writes, `bias` (of the same shape, its rows the same) for reads.
+#[inline]
+pub(crate) unsafe fn finish_forward<T: Real + Scalar>(
+    isa: Ready,
+    g: Activation,
+    bias: Option<MatRef<T>>,
+    z: Option<MatMut<T>>,
+    a: MatMut<T>,
+) {
+    let engine = Engine { isa, threads: 1 };
+    if let Some(z) = z {
+        if let Some(bias) = bias {
+            let (x, y) = lined_up(bias, a);
+            isa.dispatch(Both { f: AfterSum(Keep(P)), x, y });
+        }
+        let (x, y) = lined_up(as_ref(a), z);
+        isa.dispatch(Both { f: First(P), x, y });
+        // SAFETY: A is valid.
+        return unsafe { activate(engine, g, a) };
+    }
+    let Some(bias) = bias else {
+        // SAFETY: A is valid.
+        return unsafe { activate(engine, g, a) };
+    };
+    let (x, y) = lined_up(bias, a);
+    with_activation!(
+        T,
+        g,
+        isa.dispatch(Both { f: AfterSum(Keep(P)), x, y }),
+        |f| isa.dispatch(Both { f: AfterSum(f), x, y }),
+        else {
+            isa.dispatch(Both { f: AfterSum(Keep(P)), x, y });
+            // SAFETY: the elements of A are valid.
+            unsafe { by_definition(a, |z| g.apply(z)) }
+        }
+    );
+}
+
+binary! {
+    /// x: a copy.
+    First: |self, x, _y| x;
+}
+
+/// Δ ← Δ ⊙ g′(z), from what the forward pass saved.
+///
+/// # Safety
+///
+/// `saved` is valid for reads, Δ (of the same shape) for reads and writes.
+#[inline]
+pub(crate) unsafe fn apply_slope<T: Real + Scalar>(
+    engine: Engine,
+    g: Activation,
+    saved: MatRef<T>,
+    delta: MatMut<T>,
+) {
+    match g {
+        Activation::Identity => {}
+        Activation::Sigmoid => both(engine, TimesSigmoidSlope(P), saved, delta),
+        Activation::Tanh => both(engine, TimesTanhSlope(P), saved, delta),
+        Activation::Relu => both(engine, TimesStep(T::of(0.0), P), saved, delta),
+        Activation::LeakyRelu(slope) => both(engine, TimesStep(T::of(slope), P), saved, delta),
+        Activation::Gelu => both(engine, TimesGeluSlope(P), saved, delta),
+        Activation::Silu => both(engine, TimesSiluSlope(P), saved, delta),
+        _ => {
+            for i in 0..delta.rows {
+                for j in 0..delta.cols {
+                    // SAFETY: the elements of both are valid.
+                    unsafe { *delta.at(i, j) *= g.derivative_from_saved(*saved.at(i, j)) };
+                }
+            }
+        }
+    }
+}
+
+/// C ← A ⊙ C.
+///
+/// # Safety
+///
+/// A is valid for reads, C (of the same shape) for reads and writes.
+#[inline]
+pub(crate) unsafe fn hadamard<T: Real>(engine: Engine, a: MatRef<T>, c: MatMut<T>) {
+    both(engine, Product(P), a, c);
+}
+
+/// W ← β W − α ΔW.
+///
+/// # Panics
+///
+/// If the lengths differ.
+#[inline]
+pub(crate) fn descend<T: Real>(engine: Engine, rate: T, decay: T, gradient: &[T], parameters: &mut [T]) {
+    assert_eq!(gradient.len(), parameters.len(), "a change for each parameter");
+    let (rows, cols) = (1, parameters.len());
+    let x = MatRef { ptr: gradient.as_ptr(), rows, cols, row: 0, col: 1 };
+    let y = MatMut { ptr: parameters.as_mut_ptr(), rows, cols, row: 0, col: 1 };
+    both(engine, Step(rate, decay, P), x, y);
+}
+
+/// The column sums of a matrix into a row y: y ← δᵀ 1, or added or blended into y.
+struct ColumnSums<T> {
+    delta: MatRef<T>,
+    y: MatMut<T>,
+    update: Update<T>,
+}
+
+impl<T: Real> Kernel<T> for ColumnSums<T> {
+    type Output = ();
+
+    /// Rows are dealt to four partial sums in turn, whatever the register.
+    #[inline(always)]
+    unsafe fn run<L: Lane<Elem = T>>(self) {
+        let Self { delta, y, update } = self;
+        let mut j = 0;
+        while j < delta.cols {
+            let n = L::LANES.min(delta.cols - j);
+            // SAFETY: row and column lie inside of δ and y; the caller enables the set of `L`.
+            unsafe {
+                let mut sums = [L::splat(T::ZERO); 4];
+                let mut i = 0;
+                while i < delta.rows {
+                    let sum = &mut sums[i % 4];
+                    *sum = sum.add(read::<T, L>(delta.at(i, j), delta.col, n));
+                    i += 1;
+                }
+                let sum = sums[0].add(sums[2]).add(sums[1].add(sums[3]));
+                let at = y.at(0, j);
+                let sum = match update {
+                    Update::Replace => sum,
+                    Update::Add => read::<T, L>(at, y.col, n).add(sum),
+                    Update::Blend { alpha, beta } => {
+                        let old = read::<T, L>(at, y.col, n).mul(L::splat(beta));
+                        sum.mul_add(L::splat(alpha), old)
+                    }
+                };
+                write(sum, at, y.col, n);
+            }
+            j += n;
+        }
+    }
+}
+
+/// y ← δᵀ 1, or added or blended into y, where y has one row.
+///
+/// # Safety
+///
+/// δ is valid for reads, y (1 × the columns of δ) for reads and writes.
+#[inline]
+pub(crate) unsafe fn column_sums<T: Real>(isa: Ready, delta: MatRef<T>, update: Update<T>, y: MatMut<T>) {
+    isa.dispatch(ColumnSums { delta, y, update });
+}
