@@ -213,3 +213,20 @@ mod openblas {
 }
 
 pub(crate) use openblas::{config, core_name, set_threads};
+
+/// The functions of LAPACK that [`crate::linalg`] comes to through other crates. A linker that goes through its inputs
+/// once, as GNU ld does, meets the archive before it meets those crates: named here, it takes them along.
+#[cfg(feature = "openblas-static")]
+mod archive {
+    unsafe extern "C" {
+        fn dgelqf_();
+        fn dgelsd_();
+        fn dgeqrf_();
+        fn dorglq_();
+        fn dorgqr_();
+    }
+
+    /// Never called: these are not their signatures.
+    #[used]
+    static WANTED: [unsafe extern "C" fn(); 5] = [dgelqf_, dgelsd_, dgeqrf_, dorglq_, dorgqr_];
+}

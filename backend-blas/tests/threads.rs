@@ -8,8 +8,7 @@ use chainrule_blas::Blas;
 use chainrule_core::{Accumulate, Backend};
 use ndarray::{Array1, Array2};
 
-/// As many as OpenBLAS is commonly built for, and more than its table of work buffers has places (its issue 5958): without
-/// a limit it ends the program.
+/// As many as OpenBLAS is commonly built for, and more than its table of work buffers has places (its issue 5958).
 #[test]
 fn hundreds_of_callers_at_once() {
     for callers in [64, 300] {
