@@ -82,8 +82,13 @@ pub(crate) unsafe trait Lane: Copy + 'static {
     /// [`Lane::sum`] of each of eight registers, with the same bits.
     #[inline(always)]
     unsafe fn sum8(of: [Self; 8]) -> [Self::Elem; 8] {
-        // SAFETY: the caller's function enables the set.
-        of.map(|x| unsafe { x.sum() })
+        // A loop, since `map` would not be inlined into the function that enables the set.
+        let mut sums = [<Self::Elem as Element>::ZERO; 8];
+        for (sum, x) in sums.iter_mut().zip(of) {
+            // SAFETY: the caller's function enables the set.
+            *sum = unsafe { x.sum() };
+        }
+        sums
     }
 
     /// Runs a kernel over this register type inside a function that enables its instruction set.

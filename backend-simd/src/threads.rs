@@ -146,7 +146,8 @@ impl Team {
     fn share(&self, parts: usize, work: Work<'_>) {
         let _inside = Inside::enter();
         // SAFETY: only the lifetime changes; this function returns when no one can call the work any more.
-        let work_ptr: *const (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute::<Work<'_>, Work<'static>>(work) };
+        let work_ptr: *const (dyn Fn(usize) + Sync) =
+            unsafe { std::mem::transmute::<Work<'_>, Work<'static>>(work) };
         // SAFETY: all parts of the previous work are done, so nobody reads the cell.
         unsafe { *self.work.get() = Some(work_ptr) };
         self.done.store(0, Relaxed);

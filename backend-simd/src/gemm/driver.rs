@@ -46,7 +46,9 @@ impl Plan {
             bytes(m, k) > caches.l2 / 2 && n >= enough || awkward(stride)
         };
         if !copy_a && !copy_b {
-            return Self { mc: m, kc: k, nc: n, copy_a, copy_b };
+            // Large tiles read little: only small ones are better off with a strip of B in the first-level cache.
+            let kc = if blend || L::MR > 8 || m <= 4 * L::MR { k } else { equal_share(k, L::KC) };
+            return Self { mc: m, kc, nc: n, copy_a, copy_b };
         }
         let kc = if blend { k.max(1) } else { equal_share(k, L::KC) };
         let mc = if copy_a { equal_share(m, (caches.l2 / 2 / (kc * size)).max(L::MR)) } else { m };

@@ -51,8 +51,9 @@ pub(crate) trait Micro: Lane {
     const MR: usize;
     /// Registers in a row of a tile.
     const NV: usize = 2;
-    /// Length of the piece of a sum for which copied operands fit the caches.
-    const KC: usize = 4096 / size_of::<Self::Elem>();
+    /// Length of the piece of a sum for which the operands of a tile fit the caches: the second level where a tile is so
+    /// large that it reads little, else the first.
+    const KC: usize = (if Self::MR > 8 { 4096 } else { 1280 }) / size_of::<Self::Elem>();
     /// Kernels by rows − 1, then by [`slot`].
     const TILES: &'static [[MicroFn<Self::Elem>; 4]];
     /// Kernels of one row by the logarithm of the registers, then whether the last one is partial.

@@ -19,7 +19,24 @@ pub(super) struct Buffer {
 const ALIGN: usize = 4096;
 
 thread_local! {
-    static SPARE: Cell<Option<Buffer>> = const { Cell::new(None) };
+    /// One buffer for each depth of use: a product within a product has its own.
+    static SPARE: [Cell<Option<Buffer>>; 2] = const { [Cell::new(None), Cell::new(None)] };
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A use of a buffer of this thread, counted until it is dropped.
+struct Use(usize);
+
+impl Use {
+    fn begin() -> Self {
+        Self(DEPTH.replace(DEPTH.get() + 1))
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        DEPTH.set(self.0);
+    }
 }
 
 impl Buffer {
@@ -29,15 +46,17 @@ impl Buffer {
             return f(NonNull::dangling().as_ptr());
         }
         let bytes = len * size_of::<T>();
-        // A nested use finds the place empty and brings its own; the larger one stays.
-        let spare = SPARE.try_with(Cell::take).ok().flatten();
-        let buffer = match spare {
+        let depth = Use::begin();
+        let spare = |buffer: Option<Self>| {
+            // Deeper uses, and those of a thread that is ending, bring a buffer of their own.
+            SPARE.try_with(|spare| spare.get(depth.0).and_then(|cell| cell.replace(buffer))).ok().flatten()
+        };
+        let buffer = match spare(None) {
             Some(buffer) if buffer.bytes >= bytes => buffer,
             _ => Self::new(bytes.next_power_of_two()),
         };
         let result = f(buffer.ptr.as_ptr().cast());
-        // Where the thread is ending there is no place to keep it, and it is freed.
-        let _ = SPARE.try_with(|spare| spare.set(Some(buffer)));
+        spare(Some(buffer));
         result
     }
 
