@@ -9,7 +9,8 @@ fn accuracy_of_each_backend<T: Linked>() -> Vec<(String, f64)> {
     let learn = |backend: std::sync::Arc<dyn chainrule::Backend<T>>| {
         let builder = Network::<T>::builder(64).dense(64, Activation::Relu).dense(10, Activation::Identity);
         let mut network = builder.softmax().build(1).unwrap();
-        let mut trainer = Trainer::new(CrossEntropy, Sgd::new(0.1)).epochs(40).batch_size(16).validation(test);
+        let mut trainer =
+            Trainer::new(CrossEntropy, Sgd::new(0.1)).epochs(40).batch_size(16).validation(test);
         let history = trainer.fit(&mut network, &*backend, &train).unwrap();
         let last = history.last().unwrap();
         assert!(last.train.loss < history[0].train.loss / 5.0, "the loss falls");
