@@ -17,6 +17,13 @@ const FORWARD: Operands = Operands {
     accumulates: false,
     activates: true,
 };
+const BIAS: Operands = Operands {
+    inputs: &["b"],
+    outputs: &["Z", "A"],
+    options: &["b", "Z"],
+    accumulates: false,
+    activates: true,
+};
 const BACKWARD: Operands = Operands {
     inputs: &["δ", "W", "saved"],
     outputs: &["Δ"],
@@ -101,6 +108,48 @@ fn forgive_limits<T: Scalar>(
             *expected = found(i, j).as_f64();
         }
     }
+}
+
+pub(crate) fn bias_activate_values<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {
+    explore(&BIAS, false, |case| bias_activate(backend, case))
+}
+
+pub(crate) fn bias_activate_special<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {
+    explore(&BIAS, true, |case| bias_activate(backend, case))
+}
+
+/// b n, Z and A m × n; A holds the product.
+fn bias_activate<T: Scalar>(backend: &dyn Backend<T>, case: &Case) -> Result<(), String> {
+    let g = case.activation;
+    let random = &mut case.random();
+    let b = case.options[0].then(|| case.vector_input::<T>(0, case.n, random));
+    let mut z = case.options[1].then(|| case.output::<T>(1, (case.m, case.n), random));
+    let mut a = Matrix::<T>::output(case.layouts[2], (case.m, case.n), || random.logit());
+
+    let (old, b64) = (a.exact(), b.as_ref().map(Vector::exact));
+    let (mut expected_z, mut expected_a) = (old.clone(), old.clone());
+    accepted(Reference.bias_activate(b64.as_deref(), g, Some(&mut expected_z), &mut expected_a))?;
+    accepted(backend.bias_activate(
+        b.as_ref().map(Vector::view).as_deref(),
+        g,
+        z.as_mut().map(Matrix::view_mut).as_deref_mut(),
+        &mut a.view_mut(),
+    ))?;
+
+    a.intact("A")?;
+    // One rounding, or none.
+    let bound = |z: f64| if b64.is_some() { epsilon::<T>() * z.abs() } else { 0.0 };
+    if let Some(z) = &z {
+        z.intact("Z")?;
+        close_matrix("Z", &z.view(), &expected_z, |i, j| bound(expected_z[[i, j]]))?;
+    }
+    let found = a.view();
+    forgive_limits(&mut expected_a, &expected_z, |i, j| found[[i, j]]);
+    close_matrix("A", &found, &expected_a, |i, j| {
+        let z = expected_z[[i, j]];
+        let moved = if z.is_infinite() { 0.0 } else { steepest(g) * bound(z) };
+        moved + activation_bound::<T>(g, z)
+    })
 }
 
 pub(crate) fn dense_backward_values<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {

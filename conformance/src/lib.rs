@@ -126,6 +126,7 @@ macro_rules! __each_check {
             hadamard_values hadamard_special hadamard_shapes
             outer_values outer_special outer_shapes
             dense_forward_values dense_forward_special dense_forward_shapes
+            bias_activate_values bias_activate_special bias_activate_shapes
             dense_backward_values dense_backward_special dense_backward_shapes
             dense_gradient_values dense_gradient_special dense_gradient_shapes
             dense_descend_values dense_descend_shapes

@@ -42,6 +42,8 @@ fn everything<T: Scalar>(backend: &dyn Backend<T>, case: &Case) -> Result<Answer
     let mut a = delta.clone();
     accepted(backend.dense_forward(&x, &w, Some(&b), g, Some(&mut z), &mut a))?;
     answers.push(("dense_forward", exact(a.iter().chain(&z))));
+    accepted(backend.bias_activate(Some(&b), g, None, &mut z))?;
+    answers.push(("bias_activate", exact(&z)));
     let mut below = x.clone();
     let slope = Slope { activation: g, saved: saved.view() };
     accepted(backend.dense_backward(&delta, &w, Some(slope), &mut below))?;

@@ -133,6 +133,22 @@ pub(crate) fn dense_forward_shapes<T: Scalar>(backend: &dyn Backend<T>) -> Outco
     Ok(())
 }
 
+pub(crate) fn bias_activate_shapes<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {
+    let names = ["b's elements", "Z's rows", "Z's columns", "A's rows", "A's columns"];
+    for (m, _, n) in SIZES {
+        for g in Activation::ALL {
+            each_wrong(names, [n, m, n, m, n], |[b, zr, zc, ar, ac]| {
+                let b = Array1::from_elem(b, T::one());
+                let (mut z, mut a) = (output::<T>(zr, zc), output::<T>(ar, ac));
+                refused(backend.bias_activate(Some(&b), g, Some(&mut z.view_mut()), &mut a.view_mut()))?;
+                z.untouched("Z")?;
+                a.untouched("A")
+            })?;
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn dense_backward_shapes<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {
     let names = [
         "δ's rows",

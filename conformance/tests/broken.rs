@@ -37,6 +37,7 @@ enum Fault {
     OuterSwapsItsVectors,
     MeanForgottenInEntropy,
     ReversedRowsForward,
+    BiasAfterActivation,
 }
 
 /// The naive backend with a fault.
@@ -136,6 +137,20 @@ impl<T: Scalar> Backend<T> for Broken {
             return Naive.outer(y, x, how, c);
         }
         Naive.outer(x, y, how, c)
+    }
+
+    fn bias_activate(
+        &self,
+        b: Option<&ArrayRef1<T>>,
+        g: Activation,
+        z: Option<&mut ArrayRef2<T>>,
+        a: &mut ArrayRef2<T>,
+    ) -> Result<()> {
+        if self.0 == Fault::BiasAfterActivation && check::bias_activate(b, z.as_deref(), a).is_ok() {
+            Naive.activate(g, a)?;
+            return Naive.bias_activate(b, Activation::Identity, z, a);
+        }
+        Naive.bias_activate(b, g, z, a)
     }
 
     fn dense_gradient(
@@ -272,10 +287,11 @@ fn caught_by(fault: Fault) -> &'static str {
         Fault::HadamardByRowsInMemory => "hadamard_values",
         Fault::OuterSwapsItsVectors => "outer_values",
         Fault::MeanForgottenInEntropy => "softmax_cross_entropy_slope",
+        Fault::BiasAfterActivation => "bias_activate_values",
     }
 }
 
-const FAULTS: [Fault; 25] = [
+const FAULTS: [Fault; 26] = [
     Fault::DropsTheRemainder,
     Fault::DropsTheLastLaneOfTheSum,
     Fault::ReadsStaleOutput,
@@ -301,6 +317,7 @@ const FAULTS: [Fault; 25] = [
     Fault::OuterSwapsItsVectors,
     Fault::MeanForgottenInEntropy,
     Fault::ReversedRowsForward,
+    Fault::BiasAfterActivation,
 ];
 
 fn caught<T: Scalar>() {
