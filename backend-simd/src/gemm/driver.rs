@@ -68,15 +68,34 @@ fn equal_share(n: usize, most: usize) -> usize {
 ///
 /// The views are valid and the set of `L` is available.
 pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
-    let Product { a, b, update, .. } = *product;
+    let Product { a, b, c, update, .. } = *product;
     let k = a.cols;
+    let nr = L::NV * L::LANES;
+    if b.cols <= nr && k <= SHORT && a.rows > 1 {
+        // A single strip, where making a plan would cost as much as the work.
+        let left = Left { ptr: a.ptr, next: a.row, row: a.row, step: Some(a.col) };
+        if b.col == 1 {
+            let right = Right { ptr: b.ptr, step: b.row, next: 0 };
+            // SAFETY: the caller's contract.
+            unsafe { Macro { k, a: left, b: right, c, update }.strip::<L>(0, b.cols) };
+        } else {
+            Buffer::with(k * nr, |space: *mut L::Elem| {
+                let right = Right { ptr: space.cast_const(), step: nr.cast_signed(), next: 0 };
+                // SAFETY: the caller's contract; the buffer holds k rows of a strip.
+                unsafe {
+                    L::enter(Copy { from: b, to: space, to_row: nr, width: nr });
+                    Macro { k, a: left, b: right, c, update }.strip::<L>(0, b.cols);
+                }
+            });
+        }
+        return finish(product, 0, 0, c);
+    }
     let blend = matches!(update, Update::Blend { .. });
     let plan = Plan::new::<L>(a, b, blend);
     if blend && k > LONGEST_BLEND {
         // SAFETY: the caller's contract.
         return unsafe { blend_apart::<L>(product) };
     }
-    let nr = L::NV * L::LANES;
     let a_len = if plan.copy_a { plan.mc * padded::<L::Elem>(plan.kc) } else { 0 };
     let strips = if plan.mc >= a.rows { nr } else { plan.nc.next_multiple_of(nr) };
     let b_len = if plan.copy_b { strips * plan.kc } else { 0 };
@@ -85,6 +104,9 @@ pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
         unsafe { blocks::<L>(product, &plan, space, space.add(a_len.next_multiple_of(64))) }
     });
 }
+
+/// Up to this k a single strip is computed without a plan.
+const SHORT: usize = 1024;
 
 /// Beyond this k a blend computes A·B apart first, since the chain of one element must not be cut.
 const LONGEST_BLEND: usize = 2048;
@@ -237,10 +259,7 @@ struct Macro<T> {
 impl<T: Element> Macro<T> {
     /// All tiles of the block, strip by strip, each strip of B copied first if there is a source and a place for it.
     unsafe fn down_columns<L: Lanes<Elem = T>>(&self, copy: Option<(MatRef<T>, *mut T)>) {
-        let (nr, m, n) = (L::NV * L::LANES, self.c.rows, self.c.cols);
-        // The tiles of `split`: first those with a row more.
-        let pieces = m.div_ceil(L::MR);
-        let (share, larger) = if pieces == 1 { (m, 0) } else { (m / pieces, m % pieces) };
+        let (nr, n) = (L::NV * L::LANES, self.c.cols);
         for s in 0..n.div_ceil(nr) {
             let cols = nr.min(n - s * nr);
             if let Some((b, to)) = copy {
@@ -248,15 +267,25 @@ impl<T: Element> Macro<T> {
                 // SAFETY: the place has room for the strip, filled up with zeros; the set is available.
                 unsafe { L::enter(Copy { from, to: to.add(s * self.b.next), to_row: nr, width: nr }) };
             }
-            // SAFETY: the tiles lie inside the block.
-            unsafe {
-                for (i, rows, count) in
-                    [(0, share + 1, larger), (larger * (share + 1), share, pieces - larger)]
-                {
-                    if count > 0 {
-                        self.tiles::<L>(i, rows, s, cols, count);
-                    }
-                }
+            // SAFETY: the strip lies inside the block.
+            unsafe { self.strip::<L>(s, cols) };
+        }
+    }
+
+    /// All tiles of strip s, in two groups: first those with a row more.
+    #[inline]
+    unsafe fn strip<L: Lanes<Elem = T>>(&self, s: usize, cols: usize) {
+        let m = self.c.rows;
+        if m <= L::MR {
+            // SAFETY: the tile lies inside the block.
+            return unsafe { self.tiles::<L>(0, m, s, cols, 1) };
+        }
+        let pieces = m.div_ceil(L::MR);
+        let (share, larger) = (m / pieces, m % pieces);
+        for (i, rows, count) in [(0, share + 1, larger), (larger * (share + 1), share, pieces - larger)] {
+            if count > 0 {
+                // SAFETY: the tiles lie inside the block.
+                unsafe { self.tiles::<L>(i, rows, s, cols, count) };
             }
         }
     }
