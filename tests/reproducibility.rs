@@ -57,7 +57,7 @@ where
             match &expected {
                 None => expected = Some(found),
                 Some(expected) => {
-                    assert!(*expected == found, "{isa} {threads} {} {sizes:?} {batch}", T::NAME)
+                    assert!(*expected == found, "{isa} {threads} {} {sizes:?} {batch}", T::NAME);
                 }
             }
         }

@@ -17,7 +17,8 @@ pub struct GradientCheck {
     /// Its gradient by central differences, (L(w + h) − L(w − h)) / 2h.
     pub numeric: f64,
     /// |analytic − numeric|, divided by the larger of the two's absolute values, but not by less than a thousandth of the
-    /// largest gradient of all, below which differences drown in rounding.
+    /// largest gradient of all or 10⁻⁴ of the loss, below which differences drown in rounding: they are only good to
+    /// about ε L / h = 2·10⁻¹¹ L.
     pub relative_error: f64,
     /// How many parameters were compared: all of them.
     pub parameters: usize,
@@ -63,7 +64,7 @@ pub fn gradient_check(
     // Noise must be the same for every evaluation: that of one step of training.
     let mode = Mode::Train { seed: 0, step: 0 };
     let how = Accumulate::Replace;
-    network.gradient(backend, loss, inputs, targets, mode, how, &mut workspace)?;
+    let score = network.gradient(backend, loss, inputs, targets, mode, how, &mut workspace)?;
     let analytic = workspace.gradient().to_vec();
     let mut moved = network.clone();
     let mut numeric = Vec::with_capacity(analytic.len());
@@ -78,7 +79,7 @@ pub fn gradient_check(
         moved.parameters_mut()[i] = w;
     }
     let largest = analytic.iter().fold(0.0, |m: f64, g| m.max(g.abs()));
-    let floor = (1e-3 * largest).max(1e-8);
+    let floor = (1e-3 * largest).max(1e-4 * score.loss.abs()).max(1e-8);
     let error = |i: usize| {
         let (a, n) = (analytic[i], numeric[i]);
         let error = (a - n).abs() / a.abs().max(n.abs()).max(floor);
