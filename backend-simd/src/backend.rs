@@ -53,6 +53,12 @@ impl Simd {
         SimdBuilder::default()
     }
 
+    /// The same backend, using at most so many threads of rayon's current pool at once; 0 stands for all of them.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
+        Self { engine: Engine { threads, ..self.engine } }
+    }
+
     /// The instruction set it runs on.
     #[must_use]
     pub fn isa(&self) -> Isa {
@@ -150,7 +156,8 @@ impl Engine {
         z: Option<&mut ArrayRef2<T>>,
         a: &mut ArrayRef2<T>,
     ) {
-        let (rows, isa) = (a.nrows(), self.isa);
+        let rows = a.nrows();
+        let alone = Self { threads: 1, ..self };
         // Every row of the bias is b.
         let bias = b.map(|b| MatRef { rows, ..row(b) });
         let z = z.map(MatMut::new);
@@ -159,7 +166,7 @@ impl Engine {
             let z = z.map(|z| z.block(row, col, c.rows, c.cols));
             // SAFETY: the block lies inside of A; the arrays are borrowed until `product` returns, and no two blocks
             // overlap.
-            unsafe { elementwise::finish_forward(isa, g, bias, z, c) }
+            unsafe { elementwise::finish_forward(alone, g, bias, z, c) }
         };
         let nothing = bias.is_none() && z.is_none() && g == Activation::Identity;
         // SAFETY: the arrays are borrowed until `product` returns.
@@ -173,6 +180,18 @@ impl Engine {
                 if nothing { None } else { Some(&epilogue) },
             );
         }
+    }
+
+    fn bias_activate<T: Real + Scalar>(
+        self,
+        b: Option<&ArrayRef1<T>>,
+        g: Activation,
+        z: Option<&mut ArrayRef2<T>>,
+        a: &mut ArrayRef2<T>,
+    ) {
+        let bias = b.map(|b| MatRef { rows: a.nrows(), ..row(b) });
+        // SAFETY: the arrays are borrowed until the call returns, and their shapes were checked.
+        unsafe { elementwise::finish_forward(self, g, bias, z.map(MatMut::new), MatMut::new(a)) };
     }
 
     fn dense_backward<T: Real + Scalar>(
@@ -302,6 +321,18 @@ macro_rules! backend {
             ) -> Result<()> {
                 check::dense_forward(x, w, b, z.as_deref(), a)?;
                 self.engine.dense_forward(x, w, b, g, z, a);
+                Ok(())
+            }
+
+            fn bias_activate(
+                &self,
+                b: Option<&ArrayRef1<$t>>,
+                g: Activation,
+                z: Option<&mut ArrayRef2<$t>>,
+                a: &mut ArrayRef2<$t>,
+            ) -> Result<()> {
+                check::bias_activate(b, z.as_deref(), a)?;
+                self.engine.bias_activate(b, g, z, a);
                 Ok(())
             }
 

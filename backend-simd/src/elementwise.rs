@@ -326,39 +326,27 @@ unsafe fn by_definition<T: Copy>(a: MatMut<T>, f: impl Fn(T) -> T) {
 /// A, and Z of the same shape, are valid for reads and writes, `bias` (of the same shape, its rows the same) for reads.
 #[inline]
 pub(crate) unsafe fn finish_forward<T: Real + Scalar>(
-    isa: Ready,
+    engine: Engine,
     g: Activation,
     bias: Option<MatRef<T>>,
     z: Option<MatMut<T>>,
     a: MatMut<T>,
 ) {
-    let engine = Engine { isa, threads: 1 };
     if let Some(z) = z {
         if let Some(bias) = bias {
-            let (x, y) = lined_up(bias, a);
-            isa.dispatch(Both { f: AfterSum(Keep(P)), x, y });
+            both(engine, AfterSum(Keep(P)), bias, a);
         }
-        let (x, y) = lined_up(as_ref(a), z);
-        isa.dispatch(Both { f: First(P), x, y });
-        // SAFETY: A is valid.
-        return unsafe { activate(engine, g, a) };
+        both(engine, First(P), as_ref(a), z);
     }
-    let Some(bias) = bias else {
+    let Some(bias) = bias.filter(|_| z.is_none()) else {
         // SAFETY: A is valid.
         return unsafe { activate(engine, g, a) };
     };
-    let (x, y) = lined_up(bias, a);
-    with_activation!(
-        T,
-        g,
-        isa.dispatch(Both { f: AfterSum(Keep(P)), x, y }),
-        |f| isa.dispatch(Both { f: AfterSum(f), x, y }),
-        else {
-            isa.dispatch(Both { f: AfterSum(Keep(P)), x, y });
-            // SAFETY: the elements of A are valid.
-            unsafe { by_definition(a, |z| g.apply(z)) }
-        }
-    );
+    with_activation!(T, g, both(engine, AfterSum(Keep(P)), bias, a), |f| both(engine, AfterSum(f), bias, a), else {
+        both(engine, AfterSum(Keep(P)), bias, a);
+        // SAFETY: the elements of A are valid.
+        unsafe { by_definition(a, |z| g.apply(z)) }
+    });
 }
 
 binary! {

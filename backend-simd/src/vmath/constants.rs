@@ -77,8 +77,9 @@ pub(crate) trait Real: Element {
     const LN_1P: &'static [Self];
     /// k in [`Real::GELU`].
     const GELU_POLE: Self;
-    /// About 1/(t + k) where t is not large.
+    /// About 1/(t + k) for t up to [`Real::GELU_NEAR`].
     const GELU_LOST: Self;
+    const GELU_NEAR: Self;
     /// c in [`Real::GELU`].
     const GELU_CENTRE: Self;
     /// P times [`Real::DROP`], with Φ(−t) ≈ e^(−t²/2) P(c − w)/(t + k), w = t/(t + k), for 0 ≤ t ≤ [`Real::GELU_MAX`].
@@ -119,7 +120,7 @@ const EXP_32: &[f32] = &[4.999_999_4e-1, 1.666_652_1e-1, 4.166_826_6e-2, 8.368_6
 /// Error 2^−25.4.
 const GELU_32: [f32; 9] = [
     7.900_753_6e-1,
-    1.097_006_7e0,
+    1.097_006_7,
     8.825_861e-1,
     2.053_615_3e-1,
     -2.686_953_8e-1,
@@ -163,19 +164,20 @@ impl Real for f32 {
     const EXP_DROPPED: &'static [Self] = rescaled!(f32, EXP_32, 1.0, f32::DROP, from 0);
     const EXP_ALL: &'static [Self] = rescaled!(f32, EXP_32, 1.0, 1.0, from 0);
     const EXP_HALF: &'static [Self] = rescaled!(f32, EXP_32, -0.5, 1.0, from 1);
-    const TANH_BIAS: Self = 0.16;
-    /// Error 2^−28.3 relative to eʳ.
+    const TANH_BIAS: Self = 0.165;
+    /// Error 2^−28.2 relative to eʳ.
     const EXP_BIASED: &'static [Self] =
-        &[5.000_000_6e-1, 1.666_687_3e-1, 4.166_007_8e-2, 8.283_617e-3, 1.602_901_1e-3];
-    /// Error 2^−25.5.
-    const COTH: &'static [Self] = &[1.666_648_1e-1, -2.754_314_8e-3];
+        &[5.0e-1, 1.666_688_5e-1, 4.166_203_7e-2, 8.275_321e-3, 1.611_781_5e-3];
+    /// Error 2^−25.4.
+    const COTH: &'static [Self] = &[1.666_647_3e-1, -2.753_850_8e-3];
     /// Error 2^−31.1.
     const LN: &'static [Self] = &[6.666_666e-1, 4.000_033_7e-1, 2.853_723_8e-1, 2.358_357e-1];
     /// Error 2^−30.4.
     const LN_1P: &'static [Self] =
         &[6.666_667_5e-1, 3.999_887_7e-1, 2.861_688_4e-1, 2.142_766_3e-1, 2.430_092_5e-1];
     const GELU_POLE: Self = 2.890_625;
-    const GELU_LOST: Self = 0.1875;
+    const GELU_LOST: Self = 0.25;
+    const GELU_NEAR: Self = 1.125;
     const GELU_CENTRE: Self = 0.4375;
     const GELU: &'static [Self] = &{
         let (mut c, mut i) = (GELU_32, 0);
@@ -266,31 +268,31 @@ impl Real for f64 {
     const EXP_DROPPED: &'static [Self] = rescaled!(f64, EXP_64, 1.0, f64::DROP, from 0);
     const EXP_ALL: &'static [Self] = rescaled!(f64, EXP_64, 1.0, 1.0, from 0);
     const EXP_HALF: &'static [Self] = rescaled!(f64, EXP_64, -0.5, 1.0, from 1);
-    const TANH_BIAS: Self = 0.16;
-    /// Error 2^−60.3 relative to eʳ.
+    const TANH_BIAS: Self = 0.165;
+    /// Error 2^−60.8 relative to eʳ.
     const EXP_BIASED: &'static [Self] = &[
         0.5,
         0.166_666_666_666_666_66,
         0.041_666_666_666_666_74,
-        0.008_333_333_333_333_219,
-        0.001_388_888_888_883_911,
-        0.000_198_412_698_430_202_88,
-        2.480_158_741_541_625e-5,
-        2.755_731_221_258_323_2e-6,
-        2.755_733_025_906_006e-7,
-        2.505_976_261_343_852_3e-8,
-        2.064_816_279_867_598e-9,
-        1.878_268_854_442_340_3e-10,
+        0.008_333_333_333_333_35,
+        0.001_388_888_888_883_615_8,
+        0.000_198_412_698_425_258_87,
+        2.480_158_744_197_065e-5,
+        2.755_731_234_226_448_5e-6,
+        2.755_728_732_051_238_7e-7,
+        2.506_108_177_279_273e-8,
+        2.063_111_688_452_197_6e-9,
+        1.886_604_487_493_442_6e-10,
     ];
-    /// Error 2^−59.6.
+    /// Error 2^−59.5.
     const COTH: &'static [Self] = &[
         0.166_666_666_666_666_66,
-        -0.002_777_777_777_777_765,
-        6.613_756_613_713_116e-5,
-        -1.653_439_146_498_691_3e-6,
-        4.175_345_472_239_903e-8,
-        -1.056_559_750_621_576_2e-9,
-        2.608_605_352_518_881e-11,
+        -0.002_777_777_777_777_763,
+        6.613_756_613_708_653e-5,
+        -1.653_439_145_935_279_5e-6,
+        4.175_345_115_596_337e-8,
+        -1.056_548_722_622_260_3e-9,
+        2.607_279_921_162_398_5e-11,
     ];
     /// Error 2^−59.0.
     const LN: &'static [Self] = &[
@@ -318,7 +320,8 @@ impl Real for f64 {
         0.159_337_391_113_718_8,
     ];
     const GELU_POLE: Self = 4.75;
-    const GELU_LOST: Self = 0.15;
+    const GELU_LOST: Self = 0.1875;
+    const GELU_NEAR: Self = 3.25;
     const GELU_CENTRE: Self = 0.5;
     const GELU: &'static [Self] = &{
         let (mut c, mut i) = (GELU_64, 0);
