@@ -339,30 +339,42 @@ impl<T: Real> Kernel<T> for CrossEntropy<'_, T> {
             // enables the set of `L`.
             unsafe {
                 let largest = z.largest::<L>();
-                let store = delta.map(|delta| Row::of_mut(delta, i));
-                let total = sum::<T, L>(Exponentials { z, largest, store }, z.len);
-                let (mass, part, right) = match goal {
+                let row = delta.map(|delta| Row::of_mut(delta, i));
+                let (wanted, mass, part, class) = match goal {
                     Goal::Classes(labels) => {
                         let label = *labels.get_unchecked(i);
-                        let own = z.get(label);
-                        if let Some(row) = store {
-                            let e = row.get(label);
-                            scale::<T, L>(row, total, T::ONE, None, per_row);
-                            let p = divide::<T, L>(e, total);
-                            *row.at(label).cast_mut() = (p - T::ONE) * per_row;
-                        }
-                        (T::ONE, own - largest, is_argmax(z, label, largest, total))
+                        (Wanted::Class(label), T::ONE, z.get(label) - largest, label)
                     }
                     Goal::Values(values) => {
                         let t = Row::of(values, i);
                         let mass = sum::<T, L>(Elements(t), t.len);
                         let part = sum::<T, L>(Weighted { t, z, largest }, t.len);
-                        if let Some(row) = store {
-                            scale::<T, L>(row, total, mass, Some(t), per_row);
-                        }
-                        (mass, part, is_argmax(z, t.argmax(), largest, total))
+                        (Wanted::Row(t, mass), mass, part, t.argmax())
                     }
                 };
+                let total = if z.len <= L::LANES {
+                    // The row fits a register, and stays there; the sum is that of `sum`.
+                    let e = exp(z.read::<L>(0, z.len).sub(L::splat(largest)));
+                    let inside = L::load(T::COUNT.as_ptr()).lt(L::splat(T::COUNT[z.len]));
+                    let total = L::select(inside, e, L::splat(T::ZERO)).sum();
+                    if let Some(row) = row {
+                        row.write(0, z.len, wanted.change(e, total, 0, z.len).mul(L::splat(per_row)));
+                    }
+                    total
+                } else {
+                    let total = sum::<T, L>(Exponentials { z, largest, store: row }, z.len);
+                    if let Some(row) = row {
+                        let mut j = 0;
+                        while j < row.len {
+                            let n = L::LANES.min(row.len - j);
+                            let change = wanted.change(row.read::<L>(j, n), total, j, n);
+                            row.write(j, n, change.mul(L::splat(per_row)));
+                            j += n;
+                        }
+                    }
+                    total
+                };
+                let right = is_argmax(z, class, largest, total);
                 correct += usize::from(right);
                 let slot = i % BATCH;
                 batch[0][slot] = total;
@@ -402,34 +414,34 @@ unsafe fn losses<T: Real, L: Lane<Elem = T>>(batch: &mut [[T; BATCH]; 3], n: usi
     sum
 }
 
-/// a / b by the division that whole rows are divided by.
-#[inline(always)]
-unsafe fn divide<T: Real, L: Lane<Elem = T>>(a: T, b: T) -> T {
-    let mut lanes = [T::ZERO; WIDTH];
-    // SAFETY: the caller enables the set of `L`; the buffer holds a register.
-    unsafe { L::splat(a).div(L::splat(b)).store(lanes.as_mut_ptr()) };
-    lanes[0]
+/// What one row should be.
+#[derive(Clone, Copy)]
+enum Wanted<T> {
+    Class(usize),
+    /// A row, and the sum of its elements.
+    Row(Row<T>, T),
 }
 
-/// (p · mass − t) · factor in place of e, with p = e / total.
-///
-/// # Safety
-///
-/// The rows are valid, the first one for writes; the caller enables the set of `L`.
-#[inline(always)]
-unsafe fn scale<T: Real, L: Lane<Elem = T>>(row: Row<T>, total: T, mass: T, t: Option<Row<T>>, factor: T) {
-    // SAFETY: indices lie inside of the rows.
-    unsafe {
-        let mut j = 0;
-        while j < row.len {
-            let n = L::LANES.min(row.len - j);
-            let p = row.read::<L>(j, n).div(L::splat(total));
-            let change = match t {
-                Some(t) => p.mul(L::splat(mass)).sub(t.read(j, n)),
-                None => p,
-            };
-            row.write(j, n, change.mul(L::splat(factor)));
-            j += n;
+impl<T: Real> Wanted<T> {
+    /// p · mass − t for the `n` elements from `i` on, with p = e / total.
+    ///
+    /// # Safety
+    ///
+    /// The elements exist; the caller enables the set of `L`.
+    #[inline(always)]
+    unsafe fn change<L: Lane<Elem = T>>(self, e: L, total: T, i: usize, n: usize) -> L {
+        // SAFETY: the caller's contract.
+        unsafe {
+            let p = e.div(L::splat(total));
+            match self {
+                Self::Class(label) => {
+                    // A lane number, or one that no lane has.
+                    let lane = T::COUNT[label.wrapping_sub(i).min(WIDTH)];
+                    let hot = L::load(T::COUNT.as_ptr()).eq(L::splat(lane));
+                    p.sub(L::select(hot, L::splat(T::ONE), L::splat(T::ZERO)))
+                }
+                Self::Row(t, mass) => p.mul(L::splat(mass)).sub(t.read(i, n)),
+            }
         }
     }
 }
