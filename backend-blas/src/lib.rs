@@ -50,7 +50,10 @@ use std::any::Any;
 use std::cell::RefCell;
 
 use cblas_sys::CBLAS_LAYOUT::{CblasColMajor, CblasRowMajor};
-use chainrule_core::{Accumulate, Backend, Error, Result, Scalar, check};
+use chainrule_core::{
+    Accumulate, Activation, Backend, Descent, Error, Result, Scalar, Score, Slope, Targets, check,
+};
+use chainrule_simd::Simd;
 use ndarray::{ArrayRef1, ArrayRef2};
 
 use cblas::Plane;
@@ -62,24 +65,26 @@ extern crate openblas_src as _;
 ///
 /// Row-major and column-major matrices, whole or parts of larger ones, pass to CBLAS as they are; any other
 /// strides (stepped, backwards, repeated) go through a copy in a buffer of the thread, which grows to the
-/// largest size met and stays. Activations, softmax and updates are the trait's defaults.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// largest size met and stays. Whatever is no product is done by the vector code of [`Simd`], on the calling thread, so
+/// that OpenBLAS's threads and rayon's never multiply.
+#[derive(Clone, Debug)]
 pub struct Blas {
     threads: usize,
+    vectors: Simd,
 }
 
 impl Blas {
     /// A backend that computes on the calling thread.
     #[must_use]
     pub fn new() -> Self {
-        Self { threads: 1 }
+        Self::with_threads(1)
     }
 
     /// A backend whose products OpenBLAS may split over that many threads (at least 1): a setting of the process, see
     /// [the crate's documentation](crate#threads). A CBLAS that is not OpenBLAS keeps its own setting.
     #[must_use]
     pub fn with_threads(threads: usize) -> Self {
-        Self { threads: threads.max(1) }
+        Self { threads: threads.max(1), vectors: Simd::new().with_threads(1) }
     }
 
     /// The library and how it was built, as OpenBLAS tells: for reports.
@@ -194,7 +199,10 @@ fn matrix_by_vector<T: Scalar>(
     Ok(true)
 }
 
-impl<T: Scalar> Backend<T> for Blas {
+impl<T: Scalar> Backend<T> for Blas
+where
+    Simd: Backend<T>,
+{
     fn name(&self) -> &'static str {
         "blas"
     }
@@ -258,9 +266,7 @@ impl<T: Scalar> Backend<T> for Blas {
     }
 
     fn hadamard(&self, a: &ArrayRef2<T>, c: &mut ArrayRef2<T>) -> Result<()> {
-        check::hadamard(a, c)?;
-        c.zip_mut_with(a, |c, &a| *c *= a);
-        Ok(())
+        self.vectors.hadamard(a, c)
     }
 
     fn outer(&self, x: &ArrayRef1<T>, y: &ArrayRef1<T>, how: Accumulate, c: &mut ArrayRef2<T>) -> Result<()> {
@@ -286,5 +292,44 @@ impl<T: Scalar> Backend<T> for Blas {
             }
         }
         Ok(())
+    }
+
+    fn bias_activate(
+        &self,
+        b: Option<&ArrayRef1<T>>,
+        g: Activation,
+        z: Option<&mut ArrayRef2<T>>,
+        a: &mut ArrayRef2<T>,
+    ) -> Result<()> {
+        self.vectors.bias_activate(b, g, z, a)
+    }
+
+    fn activate(&self, g: Activation, a: &mut ArrayRef2<T>) -> Result<()> {
+        self.vectors.activate(g, a)
+    }
+
+    fn apply_slope(&self, slope: Slope<'_, T>, delta: &mut ArrayRef2<T>) -> Result<()> {
+        self.vectors.apply_slope(slope, delta)
+    }
+
+    fn softmax(&self, z: &mut ArrayRef2<T>) -> Result<()> {
+        self.vectors.softmax(z)
+    }
+
+    fn softmax_backward(&self, p: &ArrayRef2<T>, delta: &mut ArrayRef2<T>) -> Result<()> {
+        self.vectors.softmax_backward(p, delta)
+    }
+
+    fn softmax_cross_entropy(
+        &self,
+        logits: &ArrayRef2<T>,
+        targets: Targets<'_, T>,
+        delta: Option<&mut ArrayRef2<T>>,
+    ) -> Result<Score> {
+        self.vectors.softmax_cross_entropy(logits, targets, delta)
+    }
+
+    fn descend(&self, step: Descent<T>, gradient: &[T], parameters: &mut [T]) -> Result<()> {
+        self.vectors.descend(step, gradient, parameters)
     }
 }

@@ -4,7 +4,7 @@
 //! product and the outer product. The provided methods are fusions of these, right by default; a backend overrides
 //! those where it can be faster. Whoever writes a backend runs `chainrule-conformance` on it.
 
-use ndarray::{ArrayRef1, ArrayRef2, ArrayView2, Axis};
+use ndarray::{ArrayRef1, ArrayRef2, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 
 use crate::{Activation, Result, Scalar, Score, Targets, check, loss};
 
@@ -274,7 +274,6 @@ pub trait Backend<T: Scalar>: Send + Sync {
     ///
     /// The same as [`Backend::dense_gradient`] into `gradient` followed by the step, except that `gradient` (as
     /// long as W and b together) is only a place to work in: what it holds afterwards is not specified. Biases do not decay.
-    /// W must be contiguous in some order of its axes.
     ///
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) as for every method.
@@ -292,11 +291,18 @@ pub trait Backend<T: Scalar>: Send + Sync {
         check::same_length("dense_descend", "gradient", gradient.len(), w.len() + biases)?;
         let (dw, db) = gradient.split_at_mut(w.len());
         let (n_j, n_k) = w.dim();
-        let mut dw =
-            ndarray::ArrayViewMut2::from_shape((n_k, n_j), dw).expect("as long as W").reversed_axes();
-        let mut db = ndarray::ArrayViewMut1::from(db);
-        self.dense_gradient(delta, x, Accumulate::Replace, &mut dw, b.is_some().then_some(&mut *db))?;
-        w.zip_mut_with(&dw, |w, &dw| *w = step.decay * *w - step.rate * dw);
+        let mut db = ArrayViewMut1::from(db);
+        // ΔW in the memory order of W, so that the step is one over slices.
+        let mut view = if w.is_standard_layout() {
+            ArrayViewMut2::from_shape((n_j, n_k), &mut *dw).expect("as long as W")
+        } else {
+            ArrayViewMut2::from_shape((n_k, n_j), &mut *dw).expect("as long as W").reversed_axes()
+        };
+        self.dense_gradient(delta, x, Accumulate::Replace, &mut view, b.is_some().then_some(&mut *db))?;
+        match w.as_slice_memory_order_mut() {
+            Some(w) => self.descend(step, dw, w)?,
+            None => w.zip_mut_with(&view, |w, &dw| *w = step.decay * *w - step.rate * dw),
+        }
         if let Some(b) = b {
             b.zip_mut_with(&db, |b, &db| *b -= step.rate * db);
         }
