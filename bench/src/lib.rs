@@ -3,6 +3,7 @@
 //! The criterion benches and the program `chainrule-bench` share it, so that a figure of the one can be held against one
 //! of the other. Backends come from [`chainrule::backends`], the entry that tests and users take.
 
+mod data;
 mod peak;
 mod product;
 mod workload;

@@ -2,17 +2,18 @@
 //!
 //! ```text
 //! cargo run --release -p chainrule-bench -- --workload W1 --threads 1 --backend simd --seconds 2
+//! cargo run --release -p chainrule-bench -- --net 784-100-50-10 --activation relu --batch 64 --rows 10000
+//! cargo run --release -p chainrule-bench -- --workload W5 --losses 20 --rate 0.1
 //! cargo run --release -p chainrule-bench -- --gemm 128,784,512 --form NT --dtype f32
 //! ```
 #![forbid(unsafe_code)]
 
 use std::error::Error;
-#[cfg(feature = "blas")]
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chainrule::{Backend, Linked};
-use chainrule_bench::{Form, Operands, Shape, Workload, peak_gflops, peak_rss_megabytes};
+use chainrule::{Activation, Backend, Linked};
+use chainrule_bench::{Form, Operands, Shape, Task, Workload, peak_gflops, peak_rss_megabytes};
 use clap::{ArgGroup, Parser, ValueEnum};
 use serde::Serialize;
 
@@ -20,14 +21,35 @@ use serde::Serialize;
 #[derive(Debug, Parser)]
 #[command(version, group = ArgGroup::new("what").required(true))]
 struct Arguments {
-    /// Train or run a network: W1 to W5, W6a, W6b
+    /// Train or run a network: W1 to W5, W6a, W6b, W8
     #[arg(long, group = "what", value_parser = Workload::by_name)]
     workload: Option<Workload>,
+    /// Train or run another network, whose sizes these are, such as 784-100-50-10
+    #[arg(long, group = "what", value_name = "SIZES")]
+    net: Option<String>,
+    /// The activation of that network's hidden layers
+    #[arg(long, default_value = "relu", conflicts_with_all = ["workload", "gemm"])]
+    activation: Activation,
+    /// The rows of that network's batches
+    #[arg(long, default_value_t = 32, conflicts_with_all = ["workload", "gemm"])]
+    batch: usize,
+    /// The rows in memory that it learns from
+    #[arg(long, default_value_t = 10_000, conflicts_with_all = ["workload", "gemm"])]
+    rows: usize,
+    /// Run that network instead of training it
+    #[arg(long, conflicts_with_all = ["workload", "gemm"])]
+    infer: bool,
+    /// The learning rate
+    #[arg(long, default_value_t = 0.01, conflicts_with = "gemm")]
+    rate: f64,
+    /// Measure nothing, print the losses of that many steps from the start (without training, the means of the logits)
+    #[arg(long, value_name = "STEPS", conflicts_with = "gemm")]
+    losses: Option<usize>,
     /// Multiply an M × K by a K × N matrix
     #[arg(long, group = "what", value_name = "M,K,N")]
     gemm: Option<Shape>,
     /// Which operand of the product lies transposed in memory
-    #[arg(long, value_enum, default_value = "NN", conflicts_with = "workload")]
+    #[arg(long, value_enum, default_value = "NN", conflicts_with_all = ["workload", "net"])]
     form: Form,
     /// The element type
     #[arg(long, value_enum, default_value = "f32")]
@@ -35,6 +57,10 @@ struct Arguments {
     /// The backend; the fastest that is linked unless given
     #[arg(long)]
     backend: Option<String>,
+    /// The instruction set of the backend simd: portable, avx2, avx512 or neon; the best one unless given
+    #[cfg(feature = "simd")]
+    #[arg(long)]
+    isa: Option<chainrule::simd::Isa>,
     /// The number of threads
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: u16,
@@ -73,11 +99,17 @@ struct Report {
     threads: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     samples_per_s: Option<f64>,
-    gflops: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gflops: Option<f64>,
     /// Of the multiply-adds that as many threads of this machine can do, measured in this run.
-    fraction_of_peak: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fraction_of_peak: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     peak_rss_mb: Option<f64>,
-    us_per_step: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    us_per_step: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    losses: Option<Vec<f64>>,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -90,42 +122,91 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn measure<T: Linked>(arguments: &Arguments) -> Result<Report, Box<dyn Error>> {
-    let threads = usize::from(arguments.threads);
-    let backend = match arguments.backend.as_deref() {
+/// An element type of the backends that are linked.
+trait Element: Linked {
+    /// The backend simd on that instruction set.
+    #[cfg(feature = "simd")]
+    fn simd(isa: chainrule::simd::Isa) -> chainrule::Result<Arc<dyn Backend<Self>>>;
+}
+
+macro_rules! elements {
+    ($($t:ty),*) => {$(
+        impl Element for $t {
+            #[cfg(feature = "simd")]
+            fn simd(isa: chainrule::simd::Isa) -> chainrule::Result<Arc<dyn Backend<Self>>> {
+                Ok(Arc::new(chainrule::simd::Simd::builder().isa(isa).build()?))
+            }
+        }
+    )*};
+}
+
+elements!(f32, f64);
+
+fn backend<T: Element>(arguments: &Arguments) -> Result<Arc<dyn Backend<T>>, Box<dyn Error>> {
+    #[cfg(feature = "simd")]
+    if let Some(isa) = arguments.isa {
+        if arguments.backend.as_deref().is_some_and(|name| name != "simd") {
+            return Err("--isa is for the backend simd".into());
+        }
+        return Ok(T::simd(isa)?);
+    }
+    Ok(match arguments.backend.as_deref() {
         // OpenBLAS has threads of its own.
         #[cfg(feature = "blas")]
-        Some("blas") => Arc::new(chainrule::blas::Blas::with_threads(threads)),
+        Some("blas") => Arc::new(chainrule::blas::Blas::with_threads(usize::from(arguments.threads))),
         Some(name) => chainrule::backend::<T>(name)?,
         None => chainrule::default_backend::<T>()?,
-    };
+    })
+}
+
+fn measure<T: Element>(arguments: &Arguments) -> Result<Report, Box<dyn Error>> {
+    let threads = usize::from(arguments.threads);
+    let backend = backend::<T>(arguments)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let time = Duration::from_secs_f64(arguments.seconds);
-    let before = peak_gflops::<T>(threads);
-    let rates = pool.install(|| match (arguments.workload, arguments.gemm) {
-        (Some(workload), _) => run_workload::<T>(&workload, &*backend, time),
-        (None, Some(shape)) => run_product::<T>(shape, arguments.form, &*backend, time),
-        (None, None) => unreachable!("one of the two is required"),
-    })?;
-    let peak_rss_mb = peak_rss_megabytes();
-    let peak = before.max(peak_gflops::<T>(threads));
-    let gflops = rates.flops / rates.seconds / 1e9;
-    Ok(Report {
+    let workload = match &arguments.net {
+        Some(net) => {
+            let task = if arguments.infer { Task::Infer } else { Task::Train };
+            Some(Workload::of_sizes(net, arguments.activation, arguments.batch, arguments.rows, task)?)
+        }
+        None => arguments.workload,
+    };
+    let mut report = Report {
         peer: "chainrule",
         backend: backend.name().to_owned(),
         isa: backend.isa().to_owned(),
         version: env!("CARGO_PKG_VERSION"),
-        workload: arguments.workload.map(|workload| workload.name),
+        workload: workload.map(|workload| workload.name),
         gemm: arguments.gemm.map(|shape| shape.to_string()),
         form: arguments.gemm.map(|_| arguments.form.to_string()),
         dtype: T::NAME,
         threads,
-        samples_per_s: arguments.workload.map(|_| rounded(rates.samples / rates.seconds)),
-        gflops: rounded(gflops),
-        fraction_of_peak: rounded(gflops / peak),
-        peak_rss_mb: peak_rss_mb.map(rounded),
-        us_per_step: rounded(rates.seconds * 1e6),
-    })
+        samples_per_s: None,
+        gflops: None,
+        fraction_of_peak: None,
+        peak_rss_mb: None,
+        us_per_step: None,
+        losses: None,
+    };
+    if let (Some(workload), Some(steps)) = (workload, arguments.losses) {
+        let mut ready = workload.prepare::<T>()?.rate(arguments.rate);
+        report.losses = Some(pool.install(|| ready.losses(&*backend, steps))?);
+        return Ok(report);
+    }
+    let before = peak_gflops::<T>(threads);
+    let rates = pool.install(|| match (workload, arguments.gemm) {
+        (Some(workload), _) => run_workload::<T>(&workload, arguments.rate, &*backend, time),
+        (None, Some(shape)) => run_product::<T>(shape, arguments.form, &*backend, time),
+        (None, None) => unreachable!("one of them is required"),
+    })?;
+    report.peak_rss_mb = peak_rss_megabytes().map(rounded);
+    let peak = before.max(peak_gflops::<T>(threads));
+    let gflops = rates.flops / rates.seconds / 1e9;
+    report.samples_per_s = workload.map(|_| rounded(rates.samples / rates.seconds));
+    report.gflops = Some(rounded(gflops));
+    report.fraction_of_peak = Some(rounded(gflops / peak));
+    report.us_per_step = Some(rounded(rates.seconds * 1e6));
+    Ok(report)
 }
 
 /// What a step takes and does; a step is a batch or a product.
@@ -137,10 +218,11 @@ struct Rates {
 
 fn run_workload<T: Linked>(
     workload: &Workload,
+    rate: f64,
     backend: &dyn Backend<T>,
     time: Duration,
 ) -> chainrule::Result<Rates> {
-    let mut ready = workload.prepare::<T>()?;
+    let mut ready = workload.prepare::<T>()?.rate(rate);
     let steps = ready.epoch(backend)?;
     let seconds_per_epoch = median_seconds(time, || ready.epoch(backend).map(drop))?;
     // The last batch may be a short one: means over the epoch.
@@ -211,11 +293,27 @@ mod tests {
                 let arguments = ["chainrule-bench", "--backend", name, "--seconds", "0", what[0], what[1]];
                 let report = measure::<f32>(&Arguments::parse_from(arguments)).unwrap();
                 assert_eq!(report.samples_per_s.is_some(), what[0] == "--workload");
-                assert!(report.gflops > 0.0 && report.us_per_step > 0.0, "{report:?}");
+                assert!(report.gflops > Some(0.0) && report.us_per_step > Some(0.0), "{report:?}");
                 let json: serde_json::Value = serde_json::to_value(&report).unwrap();
                 assert_eq!(json["backend"], name);
             }
         }
+    }
+
+    #[test]
+    fn losses_are_those_of_the_same_start() {
+        let run = |more: &str| {
+            let arguments =
+                "chainrule-bench --net 5-4-3 --activation tanh --batch 2 --rows 6 --losses 7 --rate 0.5";
+            let arguments = arguments.split_whitespace().chain(more.split_whitespace());
+            measure::<f64>(&Arguments::parse_from(arguments)).unwrap().losses.unwrap()
+        };
+        let losses = run("");
+        assert_eq!(losses.len(), 7);
+        assert_eq!(losses, run(""));
+        assert!((losses[0] - run("--infer")[0]).abs() > 1e-3);
+        #[cfg(feature = "simd")]
+        assert_eq!(run("--isa portable").len(), 7);
     }
 
     #[test]
@@ -228,6 +326,9 @@ mod tests {
             "--workload W1 --form NT",
             "--workload W1 --threads 0",
             "--workload W1 --seconds nan",
+            "--workload W1 --net 3-2",
+            "--workload W1 --batch 3",
+            "--gemm 1,2,3 --losses 4",
         ] {
             let arguments = std::iter::once("chainrule-bench").chain(bad.split_whitespace());
             assert!(Arguments::try_parse_from(arguments).is_err(), "{bad}");

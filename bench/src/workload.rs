@@ -1,13 +1,12 @@
 //! The workloads: training and inference of small to middling networks, from rows in memory.
 
 use chainrule::layer::Mode;
-use chainrule::random::{Generator, Stream};
 use chainrule::{
     Activation, Backend, CrossEntropy, Descent, Error, Network, Result, Scalar, Targets, Workspace,
 };
 use ndarray::{Array2, s};
 
-use crate::random_matrix;
+use crate::data;
 
 /// What a workload does with its network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +20,7 @@ pub enum Task {
 /// A network, and what is done with it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Workload {
-    /// The name, such as `W1`.
+    /// The name, such as `W1`, or the sizes.
     pub name: &'static str,
     /// The number of inputs, then the outputs of each layer.
     pub sizes: &'static [usize],
@@ -39,7 +38,7 @@ const SMALL: &[usize] = &[784, 128, 10];
 
 /// All workloads.
 #[rustfmt::skip]
-pub const WORKLOADS: [Workload; 7] = [
+pub const WORKLOADS: [Workload; 8] = [
     Workload { name: "W1", sizes: &[784, 30, 10], activation: Activation::Sigmoid, batch: 10, rows: 10_000, task: Task::Train },
     Workload { name: "W2", sizes: SMALL, activation: Activation::Relu, batch: 32, rows: 10_000, task: Task::Train },
     Workload { name: "W3", sizes: &[784, 512, 512, 10], activation: Activation::Relu, batch: 128, rows: 10_000, task: Task::Train },
@@ -47,6 +46,8 @@ pub const WORKLOADS: [Workload; 7] = [
     Workload { name: "W5", sizes: &[4, 16, 16, 3], activation: Activation::Relu, batch: 8, rows: 10_000, task: Task::Train },
     Workload { name: "W6a", sizes: SMALL, activation: Activation::Relu, batch: 1, rows: 10_000, task: Task::Infer },
     Workload { name: "W6b", sizes: SMALL, activation: Activation::Relu, batch: 1000, rows: 10_000, task: Task::Infer },
+    // The network of burn's issue 4811, without the scaling of its inputs.
+    Workload { name: "W8", sizes: &[6, 64, 8, 4], activation: Activation::Relu, batch: 1, rows: 10_000, task: Task::Infer },
 ];
 
 impl Workload {
@@ -59,6 +60,30 @@ impl Workload {
             let names = WORKLOADS.map(|workload| workload.name);
             Error::Unknown { what: "workload", name: name.to_owned(), expected: names.join(", ") }
         })
+    }
+
+    /// A workload of one's own, whose sizes are given as `784-100-50-10`. It lives as long as the program.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] for sizes that cannot be read, [`Error::Empty`] if there is nothing to do.
+    pub fn of_sizes(
+        net: &str,
+        activation: Activation,
+        batch: usize,
+        rows: usize,
+        task: Task,
+    ) -> Result<Self> {
+        let sizes: Option<Vec<usize>> = net.split('-').map(|size| size.trim().parse().ok()).collect();
+        let sizes = sizes.filter(|sizes| sizes.len() > 1).ok_or_else(|| Error::Unknown {
+            what: "network",
+            name: net.to_owned(),
+            expected: "sizes such as 784-100-50-10".to_owned(),
+        })?;
+        if batch == 0 || rows == 0 {
+            return Err(Error::Empty { what: "the workload", expected: "row" });
+        }
+        let name = String::leak(net.to_owned());
+        Ok(Self { name, sizes: Vec::leak(sizes), activation, batch, rows, task })
     }
 
     /// The multiplications and additions of the matrix products for one sample: forward, and in training the change in
@@ -79,7 +104,7 @@ impl Workload {
         Self { rows: self.rows / self.batch * self.batch, ..self }
     }
 
-    /// Random data, and a network with all the memory that it needs.
+    /// Random data, and a random network with all the memory that it needs; both are the same in every language.
     ///
     /// # Errors
     /// None for the workloads of [`WORKLOADS`].
@@ -91,16 +116,24 @@ impl Workload {
         for &size in hidden {
             builder = builder.dense(size, self.activation);
         }
-        let network = builder.dense(classes, Activation::Identity).build(1)?;
+        let mut network = builder.dense(classes, Activation::Identity).build(1)?;
         let workspace = match self.task {
             Task::Train => Workspace::new(&network, self.batch)?,
             Task::Infer => Workspace::for_inference(&network, self.batch)?,
         };
-        let mut generator = Generator::new(2, Stream::Initial);
-        let inputs = random_matrix(&mut generator, self.rows, inputs);
-        let class = |generator: &mut Generator| usize::try_from(generator.below(classes as u64)).unwrap_or(0);
-        let labels = (0..self.rows).map(|_| class(&mut generator)).collect();
-        Ok(Ready { workload: *self, network, workspace, inputs, labels, next: 0 })
+        data::fill(&mut network);
+        let inputs = data::inputs(self.rows, inputs);
+        let labels = data::labels(self.rows, classes);
+        Ok(Ready {
+            workload: *self,
+            network,
+            workspace,
+            inputs,
+            labels,
+            next: 0,
+            rate: T::of(0.01),
+            value: 0.0,
+        })
     }
 }
 
@@ -113,9 +146,42 @@ pub struct Ready<T> {
     inputs: Array2<T>,
     labels: Vec<usize>,
     next: usize,
+    rate: T,
+    /// The loss of the last step.
+    value: f64,
 }
 
 impl<T: Scalar> Ready<T> {
+    /// The same with another learning rate than 0.01.
+    #[must_use]
+    pub fn rate(self, rate: f64) -> Self {
+        Self { rate: T::of(rate), ..self }
+    }
+
+    /// The losses of that many steps, each before it changed the network; of inference the means of the logits. Other
+    /// programs that start from the same network and data have to find the same.
+    ///
+    /// # Errors
+    /// As [`Ready::step`].
+    ///
+    /// # Panics
+    /// As [`Ready::step`].
+    pub fn losses(&mut self, backend: &dyn Backend<T>, steps: usize) -> Result<Vec<f64>> {
+        let mut values = Vec::with_capacity(steps);
+        for _ in 0..steps {
+            let rows = self.step(backend)?;
+            values.push(match self.workload.task {
+                Task::Train => self.value,
+                Task::Infer => {
+                    let logits = self.workspace.output();
+                    let logits = logits.slice(s![..rows, ..]);
+                    logits.iter().map(|logit| logit.as_f64()).sum::<f64>() / logits.len() as f64
+                }
+            });
+        }
+        Ok(values)
+    }
+
     /// One step on the next batch, the last of an epoch being as short as it comes out. Gives the number of its samples.
     ///
     /// # Errors
@@ -131,12 +197,13 @@ impl<T: Scalar> Ready<T> {
         match self.workload.task {
             Task::Train => {
                 let targets = Targets::Classes(&self.labels[start..end]);
-                let step = Descent { rate: T::of(0.01), decay: T::one() };
+                let step = Descent { rate: self.rate, decay: T::one() };
                 let mode = Mode::Evaluate;
                 let workspace = &mut self.workspace;
                 let score =
                     self.network.descend(backend, &CrossEntropy, &inputs, targets, mode, step, workspace)?;
                 assert!(score.loss.is_finite(), "{} diverged", self.workload.name);
+                self.value = score.loss;
             }
             Task::Infer => {
                 std::hint::black_box(self.network.forward(backend, &inputs, &mut self.workspace)?);
@@ -174,6 +241,7 @@ mod tests {
         let flops = |name| Workload::by_name(name).unwrap().flops_per_sample();
         assert_eq!(["W1", "W2", "W3", "W6a"].map(flops), [95_880, 409_088, 3_209_216, 203_264]);
         assert_eq!(Workload::by_name("w5").unwrap().flops_per_sample(), 2_080);
+        assert_eq!(Workload::by_name("w8").unwrap().flops_per_sample(), 1_856);
         assert!(Workload::by_name("W0").unwrap_err().to_string().contains("W6b"));
     }
 
@@ -187,5 +255,30 @@ mod tests {
             assert_eq!(ready.epoch(&*backend).unwrap(), 3);
             assert_eq!(workload.whole_batches().prepare::<f32>().unwrap().epoch(&*backend).unwrap(), 2);
         }
+    }
+
+    #[test]
+    fn losses_are_those_of_the_other_programs() {
+        // As NumPy computes them: bench/peers/python/peer_numpy.py --workload W5 --losses 2 --rate 0.1 --dtype f64
+        for backend in chainrule::backends::<f64>() {
+            let mut ready = Workload::by_name("W5").unwrap().prepare::<f64>().unwrap().rate(0.1);
+            let losses = ready.losses(&*backend, 2).unwrap();
+            let expected = [1.094_736_030_132_785_8, 1.072_472_376_443_41];
+            for (loss, expected) in losses.iter().zip(expected) {
+                assert!((loss - expected).abs() < 1e-12, "{}: {losses:?}", backend.name());
+            }
+            let mut ready = Workload::by_name("W6b").unwrap().prepare::<f64>().unwrap();
+            assert!(ready.losses(&*backend, 1).unwrap()[0].is_finite());
+        }
+    }
+
+    #[test]
+    fn other_networks_are_read() {
+        let other = |net| Workload::of_sizes(net, Activation::Tanh, 4, 8, Task::Train);
+        assert_eq!(other("3-5-2").unwrap().sizes, [3, 5, 2]);
+        for bad in ["", "3", "3-x", "3,4"] {
+            assert!(other(bad).is_err(), "{bad}");
+        }
+        assert!(Workload::of_sizes("3-2", Activation::Tanh, 0, 8, Task::Train).is_err());
     }
 }
