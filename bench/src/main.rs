@@ -127,6 +127,10 @@ trait Element: Linked {
     /// The backend simd on that instruction set.
     #[cfg(feature = "simd")]
     fn simd(isa: chainrule::simd::Isa) -> chainrule::Result<Arc<dyn Backend<Self>>>;
+
+    /// The backend blas with so many threads of OpenBLAS's own.
+    #[cfg(feature = "blas")]
+    fn blas(threads: usize) -> Arc<dyn Backend<Self>>;
 }
 
 macro_rules! elements {
@@ -135,6 +139,11 @@ macro_rules! elements {
             #[cfg(feature = "simd")]
             fn simd(isa: chainrule::simd::Isa) -> chainrule::Result<Arc<dyn Backend<Self>>> {
                 Ok(Arc::new(chainrule::simd::Simd::builder().isa(isa).build()?))
+            }
+
+            #[cfg(feature = "blas")]
+            fn blas(threads: usize) -> Arc<dyn Backend<Self>> {
+                Arc::new(chainrule::blas::Blas::with_threads(threads))
             }
         }
     )*};
@@ -151,9 +160,8 @@ fn backend<T: Element>(arguments: &Arguments) -> Result<Arc<dyn Backend<T>>, Box
         return Ok(T::simd(isa)?);
     }
     Ok(match arguments.backend.as_deref() {
-        // OpenBLAS has threads of its own.
         #[cfg(feature = "blas")]
-        Some("blas") => Arc::new(chainrule::blas::Blas::with_threads(usize::from(arguments.threads))),
+        Some("blas") => T::blas(usize::from(arguments.threads)),
         Some(name) => chainrule::backend::<T>(name)?,
         None => chainrule::default_backend::<T>()?,
     })
