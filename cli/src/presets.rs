@@ -26,8 +26,8 @@ pub(crate) enum Preset {
     #[value(name = "nielsen-softmax-100")]
     NielsenSoftmax100,
     /// Grant Sanderson (3Blue1Brown), *Neural networks*, chapters 1 to 4: 784-16-16-10 with sigmoids, 13,002 parameters. The films do not say
-    /// how it was trained; chosen here: the quadratic cost (as in the films), weights N(0, 1/n), biases N(0, 1), η 3, batches of
-    /// 10, 30 epochs, on all 60,000 training images.
+    /// how it was trained; chosen here: the quadratic cost (as in the films), weights N(0, 1/n), biases N(0, 1), η 2, λ 0.5, batches of
+    /// 32, 60 epochs, on all 60,000 training images.
     #[value(name = "3b1b")]
     ThreeBlueOneBrown,
     /// Samson Zhang, *Building a neural network FROM SCRATCH* (video w8yWXqWQYmU and its Kaggle notebook): 784-10 ReLU-10 softmax, weights and
@@ -89,9 +89,15 @@ impl Preset {
                 epochs: 60,
                 ..sigmoid
             },
-            Self::ThreeBlueOneBrown => {
-                Settings { hidden: vec![16, 16], init: Some(Initializer::LecunNormal), ..sigmoid }
-            }
+            Self::ThreeBlueOneBrown => Settings {
+                hidden: vec![16, 16],
+                init: Some(Initializer::LecunNormal),
+                lr: 2.0,
+                batch_size: BatchSize::rows(32),
+                epochs: 60,
+                l2: 0.5,
+                ..sigmoid
+            },
             Self::Zhang => Settings {
                 hidden: vec![10],
                 activation: Activation::Relu,
@@ -154,7 +160,7 @@ impl Preset {
                 "784-100 sigmoid-10 softmax; log-likelihood, η 0.1, λ 0, batch 10, 60 epochs"
             }
             Self::ThreeBlueOneBrown => {
-                "784-16-16-10 sigmoid; quadratic, N(0,1/n), η 3.0, batch 10, 30 epochs, 60,000 train (chosen)"
+                "784-16-16-10 sigmoid; quadratic, N(0,1/n), η 2.0, λ 0.5, batch 32, 60 epochs, 60,000 train (chosen)"
             }
             Self::Zhang => "784-10 ReLU-10 softmax; uniform(−½,½), α 0.10, full batch of 41,000, 500 steps",
         }
