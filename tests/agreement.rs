@@ -10,8 +10,8 @@ use chainrule::{
 use common::{Architecture, architecture, close, labels, loss, normal};
 use proptest::prelude::*;
 
-/// The parameters after a few epochs, on each backend; the first is the oracle's.
-fn train<T: Linked>(architecture: &Architecture) -> Vec<(String, Vec<T>)> {
+/// The parameters after a few epochs, on each backend; the first is the oracle's. None if the training diverges on the oracle.
+fn train<T: Linked>(architecture: &Architecture) -> Option<Vec<(String, Vec<T>)>> {
     let (x, labels, _) = architecture.data::<T>(30);
     let data = Dataset::classes(&x, &labels).unwrap();
     let mut backends = chainrule::backends::<T>();
@@ -19,15 +19,21 @@ fn train<T: Linked>(architecture: &Architecture) -> Vec<(String, Vec<T>)> {
     let run = |backend: std::sync::Arc<dyn chainrule::Backend<T>>| {
         let mut network = architecture.build::<T>();
         let loss = loss::<T>(architecture.loss);
-        let mut trainer = Trainer::new(loss, Sgd::new(0.05)).epochs(3).batch_size(7).seed(5).l2(0.1);
-        trainer.fit(&mut network, &*backend, &data).unwrap();
-        (backend.name().to_owned(), network.parameters().to_vec())
+        let mut trainer = Trainer::new(loss, Sgd::new(0.02)).epochs(3).batch_size(7).seed(5).l2(0.1);
+        trainer
+            .fit(&mut network, &*backend, &data)
+            .map(|_| (backend.name().to_owned(), network.parameters().to_vec()))
     };
-    backends.into_iter().map(run).collect()
+    let mut backends = backends.into_iter();
+    let oracle = backends.next().map(run)?;
+    // A few of all networks overflow at this rate: there is nothing to compare.
+    let grown = |(_, w): &(String, Vec<T>)| w.iter().any(|w| w.as_f64().abs() > 100.0);
+    let oracle = oracle.ok().filter(|run| !grown(run))?;
+    Some(std::iter::once(oracle).chain(backends.map(|backend| run(backend).unwrap())).collect())
 }
 
 fn all_agree<T: Linked>(architecture: &Architecture, tolerance: f64) {
-    let runs = train::<T>(architecture);
+    let Some(runs) = train::<T>(architecture) else { return };
     let (oracle, expected) = &runs[0];
     let largest = expected.iter().fold(1.0, |m: f64, w| m.max(w.as_f64().abs()));
     for (name, found) in &runs[1..] {
@@ -39,6 +45,8 @@ fn all_agree<T: Linked>(architecture: &Architecture, tolerance: f64) {
 }
 
 proptest! {
+    #![proptest_config(common::config())]
+
     /// Fifteen steps in f64, where rounding has no time to grow: the kinks of ReLU are what is left.
     #[test]
     fn training_runs_agree_in_f64(architecture in architecture()) {

@@ -38,6 +38,8 @@ fn both_forms_agree<T: chainrule::Linked>(architecture: &Architecture, by_label:
 }
 
 proptest! {
+    #![proptest_config(common::config())]
+
     #[test]
     fn outer_product_and_matrix_product_agree(architecture in architecture(), by_label: bool) {
         both_forms_agree::<f64>(&architecture, by_label);

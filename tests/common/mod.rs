@@ -5,6 +5,7 @@ use chainrule::random::{Generator, Stream};
 use chainrule::{Activation, Initializer, Loss, Network, Scalar};
 use ndarray::Array2;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 /// A matrix of N(0, 1).
 pub fn normal<T: Scalar>(rows: usize, columns: usize, seed: u64) -> Array2<T> {
@@ -112,5 +113,15 @@ prop_compose! {
     ) -> Architecture {
         let softmax_inside = softmax_inside && !hidden.is_empty();
         Architecture { inputs, hidden, softmax_inside, outputs, last, softmax_last, batch, loss, seed }
+    }
+}
+
+/// The settings of property tests: the same cases in every run, unless `PROPTEST_RNG_SEED` or `PROPTEST_CASES` say
+/// otherwise. A case that fails is printed whole, so nothing is written beside the source.
+pub fn config() -> ProptestConfig {
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    match config.rng_seed {
+        RngSeed::Random => ProptestConfig { rng_seed: RngSeed::Fixed(0), ..config },
+        RngSeed::Fixed(_) => config,
     }
 }
