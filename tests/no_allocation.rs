@@ -6,7 +6,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use chainrule::{
-    Accumulate, Activation, Descent, Linked, Loss, Mode, Network, Optimizer, Sgd, Targets, Workspace,
+    Accumulate, Activation, Descent, Gradients, Linked, Loss, Mode, Network, OPTIMIZER_NAMES, Optimizer,
+    OptimizerState, Sgd, Targets, Workspace,
 };
 use common::{labels, loss, normal};
 
@@ -52,7 +53,7 @@ fn steps<T: Linked>() {
             let (x, y) = (normal::<T>(batch, sizes[0], 1), labels(batch, outputs, 1));
             let targets = Targets::Classes(&y);
             let mut workspace = Workspace::new(&network, batch).unwrap();
-            let named = network.named_parameters();
+            let mut state = OptimizerState::new(&network);
             for backend in chainrule::backends::<T>() {
                 // Plain loops have no path of their own for large sizes, and no hurry.
                 if backend.name() == "naive" && batch > 50 {
@@ -68,7 +69,7 @@ fn steps<T: Linked>() {
                         let how = Accumulate::Replace;
                         network.gradient(&*backend, &*loss, &x, targets, mode, how, &mut workspace).unwrap();
                         let gradient = workspace.gradient();
-                        sgd.step(&*backend, &named, gradient, network.parameters_mut()).unwrap();
+                        sgd.step(&*backend, &mut state, gradient, network.parameters_mut()).unwrap();
                         network.forward(&*backend, &x, &mut workspace).unwrap();
                         network.score(&*backend, &*loss, &x, targets, &mut workspace).unwrap();
                     };
@@ -82,10 +83,41 @@ fn steps<T: Linked>() {
     }
 }
 
+/// A warm step of every optimiser, with clipping by the global norm where it takes that.
+fn optimizers<T: Linked>() {
+    let mut network =
+        Network::<T>::builder(9).dense(7, Activation::Tanh).dense(12, Activation::Identity).build(1).unwrap();
+    let gradient: Vec<T> = normal(1, network.parameters().len(), 1).into_iter().collect();
+    for backend in chainrule::backends::<T>() {
+        for name in OPTIMIZER_NAMES {
+            let mut optimizer = chainrule::optimizer_by_name::<T>(name).unwrap();
+            let clipping = Gradients::default();
+            let clipping = if name == "lbfgs" { clipping } else { clipping.clip_norm(1.0) };
+            let mut state = OptimizerState::with(&network, clipping).unwrap();
+            // ½ Σ w², whose gradient is w.
+            let mut objective = |w: &[T], gradient: &mut [T]| {
+                gradient.copy_from_slice(w);
+                Ok(0.5 * backend.dot(w, w)?)
+            };
+            let mut once = || {
+                let parameters = network.parameters_mut();
+                match optimizer.minimizer() {
+                    Some(lbfgs) => drop(lbfgs.minimize(&*backend, &mut state, &mut objective, parameters)),
+                    None => optimizer.step(&*backend, &mut state, &gradient, parameters).unwrap(),
+                }
+            };
+            once();
+            assert_eq!(allocations(once), 0, "{name} {} {}", backend.name(), T::NAME);
+        }
+    }
+}
+
 #[test]
 fn a_warm_step_allocates_nothing() {
     assert_ne!(allocations(|| drop(std::hint::black_box(vec![1]))), 0, "the counter counts");
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     pool.install(steps::<f32>);
     pool.install(steps::<f64>);
+    pool.install(optimizers::<f32>);
+    pool.install(optimizers::<f64>);
 }

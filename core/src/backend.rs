@@ -6,6 +6,7 @@
 
 use ndarray::{ArrayRef1, ArrayRef2, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 
+use crate::update::{self, Update};
 use crate::{Activation, Result, Scalar, Score, Targets, check, loss};
 
 /// What happens to the old content of an output C.
@@ -268,6 +269,35 @@ pub trait Backend<T: Scalar>: Send + Sync {
             *w = step.decay * *w - step.rate * dw;
         }
         Ok(())
+    }
+
+    /// The step of any other optimiser over a slice of parameters and its states; see [`Update`].
+    ///
+    /// Each element by itself, in the order of operations that [`Rule`](crate::Rule) states. States that the rule has none of may
+    /// be empty.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) if the lengths differ.
+    fn update(
+        &self,
+        update: &Update<T>,
+        gradient: &[T],
+        states: [&mut [T]; 3],
+        parameters: &mut [T],
+    ) -> Result<()> {
+        check::update(update, gradient, &states, parameters)?;
+        update.apply(gradient, states, parameters);
+        Ok(())
+    }
+
+    /// The dot product Σ x_i y_i of f64 products summed in f64, in an order that depends on the length alone: sixteen partial sums, that
+    /// of the i with i mod 16 = j in the order of i, then by halves, s_j + s_(j+8) and so on.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) if the lengths differ.
+    fn dot(&self, x: &[T], y: &[T]) -> Result<f64> {
+        check::same_length("dot", "y", y.len(), x.len())?;
+        Ok(update::dot(x, y))
     }
 
     /// The change in weights and the step of gradient descent as one: W ← β W − α δᵀX, b ← b − α δᵀ1.

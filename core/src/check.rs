@@ -4,7 +4,8 @@
 use ndarray::{ArrayRef1, ArrayRef2};
 
 use crate::error::Shape;
-use crate::{Error, Result, Slope};
+use crate::update::Update;
+use crate::{Error, Result, Scalar, Slope};
 
 #[inline]
 fn expect<S: Into<Shape> + PartialEq>(
@@ -145,4 +146,25 @@ pub fn dense_gradient<T>(
         Some(db) => expect(operation, "Δb", db.len(), delta.ncols()),
         None => Ok(()),
     }
+}
+
+/// The gradient, and each state that the update's rule has, as long as the parameters.
+///
+/// # Errors
+/// [`Error::Shape`] otherwise.
+#[inline]
+pub fn update<T: Scalar>(
+    update: &Update<T>,
+    gradient: &[T],
+    states: &[&mut [T]; 3],
+    parameters: &[T],
+) -> Result<()> {
+    let n = parameters.len();
+    expect("update", "the gradient", gradient.len(), n)?;
+    for ((state, has), name) in states.iter().zip(update.rule.states()).zip(["s₀", "s₁", "s₂"]) {
+        if has {
+            expect("update", name, state.len(), n)?;
+        }
+    }
+    Ok(())
 }

@@ -23,6 +23,7 @@ mod scalar;
 mod softmax;
 mod targets;
 mod trainer;
+mod update;
 mod workspace;
 
 pub use activation::Activation;
@@ -38,9 +39,14 @@ pub use loss::{
 };
 pub use metric::{Accuracy, MeanAbsoluteError, Metric, RootMeanSquaredError};
 pub use network::{NamedParameter, Network, NetworkBuilder};
-pub use optimizer::{Optimizer, Sgd};
+pub use optimizer::{
+    Adadelta, Adagrad, Adam, Adamax, Decay, Gradients, Group, Lbfgs, Lion, Minimize, Muon, Nadam,
+    OPTIMIZER_NAMES, Objective, Optimizer, OptimizerState, Part, Radam, RmsProp, Rprop, Sgd,
+    optimizer_by_name,
+};
 pub use scalar::Scalar;
 pub use softmax::{Elementwise, Softmax};
 pub use targets::{Dataset, Targets};
 pub use trainer::{Epoch, Evaluation, Step, Trainer, evaluate};
+pub use update::{Rule, Update};
 pub use workspace::Workspace;

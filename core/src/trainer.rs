@@ -8,11 +8,10 @@ use ndarray::{Array2, ArrayView2, Axis};
 
 use crate::layer::rows_of;
 use crate::metric::Metric;
-use crate::network::NamedParameter;
 use crate::random::{Generator, Stream};
 use crate::{
-    Accumulate, Backend, Dataset, Error, Loss, Mode, Network, Optimizer, Result, Scalar, Score, Targets,
-    Workspace,
+    Accumulate, Backend, Dataset, Error, Loss, Mode, Network, Optimizer, OptimizerState, Result, Scalar,
+    Score, Targets, Workspace,
 };
 
 /// Trains a network on a data set by mini-batches.
@@ -188,7 +187,7 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         let batch = self.batch_size.min(n);
         let mut run = Run {
             workspace: Workspace::new(network, batch)?,
-            named: network.named_parameters(),
+            state: OptimizerState::new(network),
             batch: Batch::new(data, batch),
             order: (self.shuffle && batch < n).then(|| (0..n).collect()),
             steps: 0,
@@ -231,7 +230,8 @@ impl<'a, T: Scalar> Trainer<'a, T> {
                 Some(order) => run.batch.gather(data, &order[start..end]),
                 None => (rows_of(data.inputs(), start, end), data.targets().slice(start, end)),
             };
-            let score = self.step(network, backend, inputs, targets, mode, &mut run.workspace, &run.named)?;
+            let score =
+                self.step(network, backend, inputs, targets, mode, &mut run.workspace, &mut run.state)?;
             if !score.loss.is_finite() {
                 return Err(diverged(epoch, step + 1, network, Some(&run.workspace)));
             }
@@ -267,7 +267,7 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         targets: Targets<'_, T>,
         mode: Mode,
         workspace: &mut Workspace<T>,
-        named: &[NamedParameter],
+        state: &mut OptimizerState<T>,
     ) -> Result<Score> {
         if let Some(step) = self.optimizer.descent() {
             return network.descend(backend, &*self.loss, &inputs, targets, mode, step, workspace);
@@ -275,7 +275,7 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         let score =
             network.gradient(backend, &*self.loss, &inputs, targets, mode, Accumulate::Replace, workspace)?;
         if score.loss.is_finite() {
-            self.optimizer.step(backend, named, workspace.gradient(), network.parameters_mut())?;
+            self.optimizer.step(backend, state, workspace.gradient(), network.parameters_mut())?;
         }
         Ok(score)
     }
@@ -310,7 +310,7 @@ impl<T> fmt::Debug for Trainer<'_, T> {
 /// What a training run needs besides the network.
 struct Run<T> {
     workspace: Workspace<T>,
-    named: Vec<NamedParameter>,
+    state: OptimizerState<T>,
     batch: Batch<T>,
     order: Option<Vec<usize>>,
     steps: u64,
