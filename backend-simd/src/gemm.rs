@@ -123,9 +123,9 @@ pub(crate) unsafe fn product<T: Element>(
     };
     let dot = is_dot(a, b);
     let work = a.rows.saturating_mul(a.cols.max(1)).saturating_mul(b.cols);
-    let ways = threads::ways(engine.threads, work / T::PER_NANOSECOND);
+    let ways = threads::ways(engine.threads, Grid::worth(&c, work / T::PER_NANOSECOND));
     if ways > 1 {
-        let grid = Grid::new(ways, c.rows, c.cols);
+        let grid = Grid::new(ways, &c);
         threads::parallel_for(grid.parts(), &|part| {
             // SAFETY: the caller's contract; parts of C do not overlap.
             unsafe { serial(&product.part(&grid, part), dot) };
@@ -137,6 +137,10 @@ pub(crate) unsafe fn product<T: Element>(
 }
 
 /// The parts of C that are computed apart, in shares as equal as whole strips and tiles allow.
+///
+/// C is cut first across the axis along which it is contiguous. In a training step that is the axis of a layer's outputs, for
+/// the forward product as for the update of the weights, so that a thread meets the weights again that it wrote itself: to
+/// fetch them from the cache of another core would cost more than the products of a small layer.
 struct Grid {
     rows: usize,
     cols: usize,
@@ -145,19 +149,43 @@ struct Grid {
     col_step: usize,
 }
 
+/// Columns that make a part worth while along the contiguous axis.
+const WIDE: usize = 32;
+
 impl Grid {
-    /// About `ways` parts: columns are split first, since a part then reads no more than its share of B.
-    fn new(ways: usize, rows: usize, cols: usize) -> Self {
-        let col_parts = ways.min(cols.div_ceil(32));
-        let row_parts = (ways / col_parts).clamp(1, rows.div_ceil(8));
-        let col_step = cols.div_ceil(col_parts).next_multiple_of(if col_parts == 1 { 1 } else { 16 });
-        let row_step = rows.div_ceil(row_parts);
-        Self { rows, cols, row_parts: rows.div_ceil(row_step), row_step, col_step }
+    /// About `ways` parts of C.
+    fn new<T>(ways: usize, c: &MatMut<T>) -> Self {
+        let steps = |along: usize, across: usize| {
+            let along_parts = ways.min(along.div_ceil(WIDE));
+            let across_parts = (ways / along_parts).clamp(1, across.div_ceil(8));
+            let along_step =
+                along.div_ceil(along_parts).next_multiple_of(if along_parts == 1 { 1 } else { 16 });
+            (along_step, across.div_ceil(across_parts))
+        };
+        let (row_step, col_step) = if is_upright(c) {
+            steps(c.rows, c.cols)
+        } else {
+            let (col_step, row_step) = steps(c.cols, c.rows);
+            (row_step, col_step)
+        };
+        Self { rows: c.rows, cols: c.cols, row_parts: c.rows.div_ceil(row_step), row_step, col_step }
+    }
+
+    /// The nanoseconds that count when it is decided whether to share: an eighth where C is too narrow to be cut along
+    /// its contiguous axis.
+    fn worth<T>(c: &MatMut<T>, nanoseconds: usize) -> usize {
+        let along = if is_upright(c) { c.rows } else { c.cols };
+        if along >= 2 * WIDE { nanoseconds } else { nanoseconds / 8 }
     }
 
     fn parts(&self) -> usize {
         self.row_parts * self.cols.div_ceil(self.col_step)
     }
+}
+
+/// Whether columns of C are contiguous, and rows are not.
+fn is_upright<T>(c: &MatMut<T>) -> bool {
+    c.row == 1 && c.col != 1
 }
 
 /// Whether a product takes the dot form. Decided by shapes and strides only, for the whole product.

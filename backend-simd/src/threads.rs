@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_micros(100);
 
 /// Work below this many nanoseconds is never shared.
-const SMALL: usize = 4_000;
+const SMALL: usize = 16_000;
 
 /// Work from this many nanoseconds on is shared even while the helpers sleep.
 const LARGE: usize = 150_000;
