@@ -20,7 +20,9 @@ mod network;
 mod optimizer;
 pub mod random;
 mod scalar;
+mod schedule;
 mod softmax;
+mod split;
 mod targets;
 mod trainer;
 mod update;
@@ -37,7 +39,10 @@ pub use loss::{
     BinaryCrossEntropy, CrossEntropy, Link, Loss, MeanSquaredError, OverOutputs, Quadratic, Score,
     loss_by_name,
 };
-pub use metric::{Accuracy, MeanAbsoluteError, Metric, RootMeanSquaredError};
+pub use metric::{
+    Accuracy, Average, ConfusionMatrix, F1, LogLoss, METRIC_NAMES, MeanAbsoluteError, Metric, Precision, R2,
+    Recall, RocAuc, RootMeanSquaredError, TopK, metric_by_name,
+};
 pub use network::{NamedParameter, Network, NetworkBuilder};
 pub use optimizer::{
     Adadelta, Adagrad, Adam, Adamax, Decay, Gradients, Group, Lbfgs, Lion, Minimize, Muon, Nadam,
@@ -45,7 +50,9 @@ pub use optimizer::{
     optimizer_by_name,
 };
 pub use scalar::Scalar;
+pub use schedule::{OneCycle, Plateau, PlateauState, Schedule};
 pub use softmax::{Elementwise, Softmax};
+pub use split::{Split, balanced_weights};
 pub use targets::{Dataset, Targets};
 pub use trainer::{Epoch, Evaluation, Step, Trainer, evaluate};
 pub use update::{Rule, Update};

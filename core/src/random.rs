@@ -18,6 +18,8 @@ pub enum Stream {
         /// The epoch, counted from 1.
         epoch: u64,
     },
+    /// How a data set is split.
+    Split,
     /// Noise within a training step, such as dropout's.
     Noise {
         /// The step since training began, counted from 0.
@@ -47,6 +49,7 @@ impl Generator {
         let stream = match stream {
             Stream::Initial => 0,
             Stream::Order { epoch } => 1 | epoch << 2,
+            Stream::Split => 3,
             Stream::Noise { step, layer } => 2 | layer << 2 | step << 18,
         };
         let mut chacha = ChaCha8Rng::from_seed(key);
@@ -132,6 +135,7 @@ mod tests {
         assert_eq!(draw(0, Stream::Initial), GOLDEN[0]);
         assert_eq!(draw(42, Stream::Order { epoch: 3 }), GOLDEN[1]);
         assert_eq!(draw(42, Stream::Noise { step: 5, layer: 1 }), GOLDEN[2]);
+        assert_ne!(draw(0, Stream::Split), GOLDEN[0]);
     }
 
     /// Computed by another program, from the definition of ChaCha8 and of the methods above.
