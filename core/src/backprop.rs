@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use ndarray::{Array2, ArrayRef2, ArrayView2, Axis, Slice};
 
+use crate::aligned::Aligned;
 use crate::layer::{Layer, Mode, Pass, matrix_mut, rows_of};
 use crate::targets::check_finite;
 use crate::workspace::LayerBuffers;
@@ -79,8 +80,8 @@ impl<T: Scalar> Chain<'_, T> {
     fn backward(
         &self,
         buffers: &[LayerBuffers<T>],
-        delta: &mut Vec<T>,
-        below: &mut Vec<T>,
+        delta: &mut Aligned<T>,
+        below: &mut Aligned<T>,
         mut change: Change<'_, T>,
     ) -> Result<()> {
         let rows = self.rows();
@@ -269,7 +270,7 @@ impl<T: Scalar> Network<T> {
             correct = correct.zip(score.correct).map(|(a, b)| a + b);
         }
         let n = inputs.nrows().max(1) as f64;
-        for dw in gradient {
+        for dw in gradient.iter_mut() {
             *dw /= T::of(n);
         }
         Ok(Score { loss: sum / n, correct })

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod activation;
+mod aligned;
 mod backend;
 pub mod backprop;
 pub mod check;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
+use crate::aligned::Aligned;
 use crate::dense::Dense;
 use crate::layer::{Layer, Parameter, matrix, matrix_mut};
 use crate::random::{Generator, Stream};
@@ -28,7 +29,7 @@ pub struct Network<T> {
     pub(crate) layers: Vec<Arc<dyn Layer<T>>>,
     /// The range of each layer in `parameters`.
     pub(crate) ranges: Vec<Range<usize>>,
-    pub(crate) parameters: Vec<T>,
+    pub(crate) parameters: Aligned<T>,
 }
 
 /// A parameter of a network and where it lies.
@@ -91,7 +92,7 @@ impl<T: Scalar> Network<T> {
             ranges.push(start..end);
             size = layer.output_size();
         }
-        let mut network = Self { layers, ranges, parameters: vec![T::zero(); end] };
+        let mut network = Self { layers, ranges, parameters: Aligned::new(T::zero(), end) };
         network.initialize(seed);
         Ok(network)
     }

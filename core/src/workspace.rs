@@ -2,6 +2,7 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
+use crate::aligned::Aligned;
 use crate::layer::{Kept, matrix, matrix_mut};
 use crate::{Error, Network, Result, Scalar};
 
@@ -22,17 +23,17 @@ pub struct Workspace<T> {
     pub(crate) rows: usize,
     pub(crate) layers: Vec<LayerBuffers<T>>,
     /// δ_j of the layer at hand, and the δ_k that is made from it; they change places.
-    pub(crate) delta: Vec<T>,
-    pub(crate) below: Vec<T>,
-    pub(crate) gradient: Vec<T>,
+    pub(crate) delta: Aligned<T>,
+    pub(crate) below: Aligned<T>,
+    pub(crate) gradient: Aligned<T>,
 }
 
 /// What one layer keeps.
 #[derive(Clone, Debug)]
 pub(crate) struct LayerBuffers<T> {
     columns: usize,
-    output: Vec<T>,
-    pub(crate) scratch: Vec<T>,
+    output: Aligned<T>,
+    pub(crate) scratch: Aligned<T>,
 }
 
 impl<T: Scalar> LayerBuffers<T> {
@@ -57,9 +58,9 @@ impl<T: Scalar> Workspace<T> {
     pub fn new(network: &Network<T>, batch: usize) -> Result<Self> {
         let mut workspace = Self::for_inference(network, batch)?;
         let widest = network.layers().iter().map(|layer| layer.output_size()).max().unwrap_or(0);
-        workspace.delta = vec![T::zero(); batch * widest];
-        workspace.below = vec![T::zero(); batch * widest];
-        workspace.gradient = vec![T::zero(); network.parameters().len()];
+        workspace.delta = Aligned::new(T::zero(), batch * widest);
+        workspace.below = Aligned::new(T::zero(), batch * widest);
+        workspace.gradient = Aligned::new(T::zero(), network.parameters().len());
         Ok(workspace)
     }
 
@@ -77,11 +78,13 @@ impl<T: Scalar> Workspace<T> {
             let columns = layer.output_size();
             let size =
                 batch.checked_mul(columns).filter(|&n| n <= isize::MAX as usize / 16).ok_or_else(refuse)?;
-            let (output, scratch) = (vec![T::zero(); size], vec![T::zero(); layer.scratch_len(batch)]);
+            let (output, scratch) =
+                (Aligned::new(T::zero(), size), Aligned::new(T::zero(), layer.scratch_len(batch)));
             Ok(LayerBuffers { columns, output, scratch })
         });
         let layers = layers.collect::<Result<_>>()?;
-        Ok(Self { batch, rows: 0, layers, delta: Vec::new(), below: Vec::new(), gradient: Vec::new() })
+        let none = || Aligned::new(T::zero(), 0);
+        Ok(Self { batch, rows: 0, layers, delta: none(), below: none(), gradient: none() })
     }
 
     /// The largest number of rows of a batch.
