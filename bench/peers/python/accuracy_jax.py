@@ -20,8 +20,8 @@ from jax import lax  # noqa: E402
 import mnist  # noqa: E402
 
 RECIPES = {
-    "97": {"hidden": 64, "batch": 16, "rate": 0.3, "epochs": 2.0, "momentum": 0.0},
-    "98": {"hidden": 128, "batch": 16, "rate": 0.2, "epochs": 5.0, "momentum": 0.0},
+    "97": {"hidden": 64, "batch": 16, "rate": 0.3, "epochs": 1.5, "momentum": 0.0},
+    "98": {"hidden": 128, "batch": 16, "rate": 0.3, "epochs": 4.0, "momentum": 0.0},
 }
 
 

@@ -53,9 +53,9 @@ struct Recipe {
 impl Recipe {
     fn of(arguments: &Arguments) -> Self {
         let best = if arguments.goal > 97.5 {
-            Self { hidden: 128, batch: 16, rate: 0.2, epochs: 5.0 }
+            Self { hidden: 128, batch: 16, rate: 0.3, epochs: 4.0 }
         } else {
-            Self { hidden: 64, batch: 16, rate: 0.3, epochs: 2.0 }
+            Self { hidden: 64, batch: 16, rate: 0.3, epochs: 1.5 }
         };
         Self {
             hidden: arguments.hidden.unwrap_or(best.hidden),

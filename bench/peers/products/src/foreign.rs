@@ -103,6 +103,15 @@ fn version(library: Library, loaded: &Loaded) -> String {
                 "scipy_openblas_get_config\0",
             ]),
         };
+        // Of OpenBLAS's configuration: its version, and the processor whose kernels it chose.
+        let found = found.map(|text| {
+            let words: Vec<&str> = text.split_whitespace().filter(|word| *word != "OpenBLAS").collect();
+            let end = words.iter().position(|word| word.starts_with("MAX_THREADS"));
+            match (words.first(), end.and_then(|end| words.get(end.checked_sub(1)?))) {
+                (Some(version), Some(core)) => format!("{version} ({core})"),
+                _ => text,
+            }
+        });
         found.unwrap_or_else(|| "unknown".to_owned())
     }
 }

@@ -121,9 +121,10 @@ fn bars(path: &Path, title: &str, groups: &[Group]) -> Drawn {
     names.sort_unstable();
     names.insert(0, "chainrule");
     let colour = |index: usize| if index == 0 { OURS } else { COLOURS[(index - 1) % COLOURS.len()] };
-    let width = 160 + 30 * (groups.len() * (names.len() + 2)).max(20) as u32 / 2;
-    let root: Canvas = SVGBackend::new(path, (width, 420)).into_drawing_area();
-    root.fill(&WHITE)?;
+    let width = 60 + 15 * u32::try_from(groups.len() * (names.len() + 2))?.max(30);
+    let all: Canvas = SVGBackend::new(path, (width + 130, 420)).into_drawing_area();
+    all.fill(&WHITE)?;
+    let (root, legend) = all.split_horizontally(width);
     let most = groups.iter().flat_map(|group| &group.bars).map(|bar| bar.1).fold(1.0, f64::max);
     let step = names.len() as f64 + 2.0;
     let mut chart = ChartBuilder::on(&root)
@@ -131,7 +132,6 @@ fn bars(path: &Path, title: &str, groups: &[Group]) -> Drawn {
         .margin(10)
         .x_label_area_size(28)
         .y_label_area_size(44)
-        .right_y_label_area_size(110)
         .build_cartesian_2d(0.0..step * groups.len().max(1) as f64, 0.0..most * 1.05)?;
     chart.configure_mesh().disable_x_mesh().disable_x_axis().y_desc("relative speed").draw()?;
     for (index, name) in names.iter().enumerate() {
@@ -141,18 +141,12 @@ fn bars(path: &Path, title: &str, groups: &[Group]) -> Drawn {
             let left = step * place as f64 + index as f64 + 1.0;
             Some(Rectangle::new([(left, 0.0), (left + 0.9, *height)], fill))
         });
-        chart
-            .draw_series(bars)?
-            .label(*name)
-            .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 10, y + 5)], fill));
+        chart.draw_series(bars)?;
+        let y = 50 + 20 * i32::try_from(index)?;
+        legend.draw(&Rectangle::new([(8, y), (20, y + 12)], fill))?;
+        legend.draw(&Text::new((*name).to_owned(), (28, y), ("sans-serif", 14)))?;
     }
     chart.draw_series(LineSeries::new([(0.0, 1.0), (step * groups.len() as f64, 1.0)], OURS.mix(0.6)))?;
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::Coordinate(i32::try_from(width)? - 170, 10))
-        .background_style(WHITE.mix(0.8))
-        .border_style(BLACK.mix(0.3))
-        .draw()?;
     let area = chart.plotting_area().clone();
     for (place, group) in groups.iter().enumerate() {
         let (x, y) = area.map_coordinate(&(step * place as f64 + step / 2.0 - 0.5, 0.0));
@@ -163,7 +157,7 @@ fn bars(path: &Path, title: &str, groups: &[Group]) -> Drawn {
             ));
         root.draw(&Text::new(group.name.clone(), (x, y + 6), style))?;
     }
-    root.present()?;
+    all.present()?;
     Ok(())
 }
 
