@@ -75,15 +75,19 @@ def main():
 
     def losses(steps):
         nonlocal parameters
-        if args.setting != "jit":
-            assert steps <= whole, "fewer steps than an epoch has"
-            parameters, values = scan(parameters, xs[:steps], ys[:steps])
-            return values if task.train else values.mean(axis=(1, 2))
-        result = []
-        for i in range(steps):
-            parameters, value = step_once(parameters, batches[i % len(batches)])
-            result.append(value.mean())
-        return result
+        found = []
+        while len(found) < steps:
+            if args.setting == "jit":
+                parameters, value = step_once(parameters, batches[len(found) % len(batches)])
+                found.append(value.mean())
+                continue
+            count = min(whole, steps - len(found))
+            parameters, values = scan(parameters, xs[:count], ys[:count])
+            found += [value.mean() for value in values]
+            if rest and len(found) < steps:
+                parameters, value = step_once(parameters, (x[whole * n :], y[whole * n :]))
+                found.append(value.mean())
+        return found
 
     run("jax", jax.__version__, args, task, epoch, losses)
 
