@@ -111,7 +111,7 @@ Take all settings from a published experiment on MNIST; flags given besides over
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network")]
 pub(crate) struct NetworkArgs {
-    /// Units of each hidden layer: `30`, `128,64`, or `none` [default: digits and mnist 128, CSV 32]
+    /// Units of each hidden layer: `30`, `128,64`, or `none` [default: digits 256, mnist 128, CSV 32]
     #[arg(long, value_name = "UNITS")]
     pub(crate) hidden: Option<Hidden>,
 
@@ -141,7 +141,7 @@ pub(crate) struct NetworkArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Training")]
 pub(crate) struct DescentArgs {
-    /// The learning rate [default: digits 0.3, mnist 0.1, CSV 0.05]
+    /// The learning rate [default: digits 0.5, mnist 0.1, CSV 0.05]
     #[arg(long, value_name = "RATE", value_parser = positive)]
     pub(crate) lr: Option<f64>,
 
@@ -149,7 +149,7 @@ pub(crate) struct DescentArgs {
     #[arg(long, value_name = "N|full")]
     pub(crate) batch_size: Option<BatchSize>,
 
-    /// How often to go through the data [default: digits 40, mnist 10, CSV 100]
+    /// How often to go through the data [default: digits 30, mnist 10, CSV 100]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) epochs: Option<u32>,
 

@@ -14,6 +14,7 @@ use crate::report::table;
 impl MachineArgs {
     /// The backend asked for, else the fastest.
     pub(crate) fn backend<T: Linked>(&self) -> Result<Arc<dyn Backend<T>>, Failure> {
+        check_isa()?;
         Ok(match &self.backend {
             Some(name) => chainrule::backend(name)?,
             None => chainrule::default_backend()?,
@@ -33,8 +34,18 @@ impl MachineArgs {
     }
 }
 
+/// Refuses an instruction set in the environment that there is not. (The simd backend, which cannot fail where it is made, would
+/// take the best one instead.)
+pub(crate) fn check_isa() -> Result<(), Failure> {
+    #[cfg(feature = "simd")]
+    chainrule::simd::Isa::from_env()
+        .map_err(|error| Failure::Usage(format!("{}: {error}", chainrule::simd::ISA_VARIABLE)))?;
+    Ok(())
+}
+
 /// `chainrule backends`.
 pub(crate) fn command(args: &BackendsArgs) -> Result<(), Failure> {
+    check_isa()?;
     let linked = chainrule::backends::<f32>();
     let mut out = std::io::stdout().lock();
     match args.format {

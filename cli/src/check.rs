@@ -9,6 +9,7 @@ use ndarray::Array2;
 use serde_json::json;
 
 use crate::args::{CheckArgs, Format};
+use crate::backends::check_isa;
 use crate::failure::Failure;
 use crate::report::{right_aligned, table};
 use crate::settings::{Settings, check_size};
@@ -18,6 +19,7 @@ const MOST_PARAMETERS: usize = 50_000;
 
 /// `chainrule check`.
 pub(crate) fn command(args: &CheckArgs) -> Result<(), Failure> {
+    check_isa()?;
     let backends = match &args.backend {
         Some(name) => vec![chainrule::backend::<f64>(name)?],
         None => chainrule::backends::<f64>(),

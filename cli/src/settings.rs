@@ -15,7 +15,7 @@ use crate::failure::Failure;
 
 /// No layer has more units, and no network more parameters: beyond, a slip of the keyboard is more likely.
 const LARGEST_LAYER: usize = 1 << 20;
-pub(crate) const MOST_PARAMETERS: usize = 1 << 30;
+const MOST_PARAMETERS: usize = 1 << 30;
 
 /// All settings of a run but the data and the machine.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,8 +93,7 @@ impl Settings {
         outputs: usize,
         seed: u64,
     ) -> Result<Network<T>, Failure> {
-        self.check_loss()?;
-        check_size(inputs, self.hidden.iter().copied().chain([outputs]), MOST_PARAMETERS)?;
+        self.check(inputs, outputs)?;
         let mut builder = Network::builder(inputs);
         for &units in &self.hidden {
             builder = builder.dense_with(units, self.activation, |dense| {
@@ -115,6 +114,12 @@ impl Settings {
             builder = builder.softmax();
         }
         Ok(builder.build(seed)?)
+    }
+
+    /// Refuses what no network can be made of.
+    pub(crate) fn check(&self, inputs: usize, outputs: usize) -> Result<(), Failure> {
+        self.check_loss()?;
+        check_size(inputs, self.hidden.iter().copied().chain([outputs]), MOST_PARAMETERS)
     }
 
     /// A loss on logits contains the output's function: another one there is a mistake.

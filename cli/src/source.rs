@@ -56,7 +56,7 @@ impl Source {
     pub(crate) fn defaults(&self) -> Settings {
         let table = Settings::default();
         match self {
-            Self::Digits => Settings { hidden: vec![128], lr: 0.3, epochs: 40, ..table },
+            Self::Digits => Settings { hidden: vec![256], lr: 0.5, epochs: 30, ..table },
             Self::Mnist(_) => {
                 Settings { hidden: vec![128], lr: 0.1, batch_size: BatchSize::rows(32), epochs: 10, ..table }
             }

@@ -146,6 +146,7 @@ fn train<T: Element>(args: &TrainArgs, job: &Job<'_>) -> Result<(), Failure> {
     job.settings.check_loss()?;
     args.out.iter().chain(&args.svg).try_for_each(|file| check_writable(file))?;
     let data = job.source.load::<T>(args.data_dir.as_deref(), &args.csv, job.seed)?;
+    job.settings.check(data.features(), data.class_names.len())?;
     let json = args.format == Format::Json;
     let mut out = std::io::stdout().lock();
     if !json && !args.quiet {

@@ -1,0 +1,142 @@
+//! Whatever is wrong with a command line or a file is told in one message, with the exit code that is documented.
+
+mod common;
+
+use common::{chainrule, file, flowers, refused};
+
+#[test]
+fn flags_that_cannot_be_meant() {
+    for (args, told) in [
+        (&["--backend", "abacus"][..], &["backend", "abacus"][..]),
+        (&["--activation", "rlu"], &["rlu", "--activation", "relu"]),
+        (&["--activation", "leaky-relu:-1"], &["leaky-relu", "-1"]),
+        (&["--loss", "crossentropy"], &["crossentropy", "cross-entropy"]),
+        (&["--output", "softmx"], &["softmx", "softmax"]),
+        (&["--loss", "cross-entropy", "--output", "sigmoid"], &["cross-entropy", "sigmoid", "softmax"]),
+        (&["--loss", "binary-cross-entropy", "--output", "softmax"], &["softmax", "sigmoid"]),
+        (&["--init", "he"], &["he", "--init", "he-normal"]),
+        (&["--bias-init", "uniform:nan"], &["uniform:nan", "--bias-init"]),
+        (&["--hidden", "30,,10"], &["30,,10", "--hidden"]),
+        (&["--hidden", "-3"], &["-3"]),
+        (&["--hidden", "99999999999999999999"], &["99999999999999999999", "--hidden"]),
+        (&["--hidden", "1000000,1000000"], &["parameters", "at most"]),
+        (&["--lr", "0"], &["0", "--lr"]),
+        (&["--lr", "nan"], &["nan", "--lr"]),
+        (&["--lr", "inf"], &["inf", "--lr"]),
+        (&["--batch-size", "0"], &["0", "--batch-size", "full"]),
+        (&["--batch-size", "some"], &["some", "--batch-size"]),
+        (&["--epochs", "0"], &["0", "--epochs"]),
+        (&["--l2", "-1"], &["-1"]),
+        (&["--seed", "-1"], &["-1"]),
+        (&["--threads", "0"], &["0", "--threads"]),
+        (&["--threads", "many"], &["many", "--threads"]),
+        (&["--dtype", "f16"], &["f16", "f32", "f64"]),
+        (&["--format", "xml"], &["xml", "json"]),
+        (&["--preset", "nielsen"], &["nielsen", "--preset"]),
+        (&["--preset", "zhang"], &["zhang", "mnist", "digits"]),
+        (&["--delimiter", "ab"], &["ab", "--delimiter"]),
+        (&["--label", "0"], &["0", "--label"]),
+        (&["--test-share", "1"], &["1", "--test-share"]),
+        (&["--wheels", "4"], &["--wheels"]),
+    ] {
+        refused(&[&["train", "digits"], args].concat(), 2, told);
+    }
+    refused(&["train"], 2, &["digits|mnist|PATH"]);
+    refused(&["train", "digits", "mnist"], 2, &["digits", "mnist"]);
+    refused(&["train", "a", "b", "c"], 2, &["c"]);
+    refused(&["tain"], 2, &["tain", "train"]);
+    refused(&["check", "--layers", "4"], 2, &["4", "--layers"]);
+    refused(&["check", "--layers", "4,0,3"], 2, &["0", "--layers"]);
+    refused(&["check", "--layers", "1000,1000"], 2, &["1001000 parameters"]);
+    refused(&["check", "--backend", "abacus"], 2, &["abacus"]);
+    refused(&["check", "--batch", "0"], 2, &["0", "--batch"]);
+    refused(&["presets", "nielsen"], 2, &["nielsen"]);
+    refused(&["presets", "--seeds", "0"], 2, &["0", "--seeds"]);
+}
+
+#[test]
+fn files_that_cannot_be_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, content: &[u8]| file(folder.path(), name, content);
+    for (name, content, told) in [
+        ("empty.csv", &b""[..], &["no rows"][..]),
+        ("header.csv", b"a,b,class\n", &["a header and no rows"]),
+        ("cell.csv", b"1,2,a\n3,x,b\n", &["line 2, column 2", "`x`"]),
+        ("ragged.csv", b"1,2,a\n3,b\n", &["line 2", "2 columns"]),
+        ("nan.csv", b"1,2,a\nnan,2,b\n", &["line 2, column 1", "`nan`"]),
+        ("missing.csv", b"1,2,a\n,2,b\n", &["line 2, column 1", "nothing"]),
+        ("one.csv", b"1,2,a\n3,4,a\n5,6,a\n7,8,a\n9,1,a\n", &["1 class"]),
+        ("binary.csv", b"\x00\xff\xfe,\x01\n\x00\xff\xfe,\x01\n", &["line 2, column 1"]),
+        ("utf16.csv", b"\xff\xfe1\x00", &["UTF-16"]),
+        ("broken.csv.gz", b"\x1f\x8b\x08\x00 and no more", &["gzip"]),
+        ("semicolons.csv", b"1;2;a\n", &["delimiter", "`;`"]),
+        ("large.csv", b"1,2,99999999999\n3,4,0\n", &["99999999999"]),
+    ] {
+        let path = put(name, content);
+        refused(&["train", &path], 1, &[&[name], told].concat());
+    }
+    let absent = folder.path().join("absent.csv");
+    refused(&["train", absent.to_str().unwrap()], 1, &["absent.csv", "cannot be read"]);
+    refused(&["train", folder.path().to_str().unwrap()], 1, &["cannot be read"]);
+    let two = put("two.csv", b"1,2,a\n3,4,b\n");
+    refused(&["train", &two], 2, &["fraction", "2 samples"]);
+
+    let good = put("good.csv", flowers().as_bytes());
+    let other = put("other.csv", b"length,width,species\n1,2,dahlia\n");
+    refused(&["train", &good, &other], 1, &["other.csv", "dahlia"]);
+    refused(&["train", &good, "--label", "kind"], 1, &["good.csv", "kind"]);
+    refused(&["train", &good, "--label", "9"], 1, &["good.csv", "9"]);
+}
+
+#[test]
+fn files_that_cannot_be_written_are_told_before_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let below = folder.path().join("no such folder").join("model");
+    for flag in ["--out", "--svg"] {
+        let args = ["train", "digits", "--epochs", "1000000", flag];
+        refused(
+            &[&args[..], &[below.to_str().unwrap()]].concat(),
+            1,
+            &["no such folder", "cannot be written"],
+        );
+        refused(&[&args[..], &[folder.path().to_str().unwrap()]].concat(), 1, &["a folder"]);
+    }
+}
+
+#[test]
+fn mnist_that_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = chainrule();
+    let assert = command.current_dir(folder.path()).args(["train", "mnist"]).assert().code(1).stdout("");
+    let message = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    for told in ["data/mnist", "train-images-idx3-ubyte", "scripts/get-mnist", "--data-dir", "CHAINRULE_DATA"]
+    {
+        assert!(message.contains(told), "{told}: {message}");
+    }
+    let assert =
+        chainrule().env("CHAINRULE_DATA", folder.path()).args(["train", "--preset", "3b1b"]).assert().code(1);
+    let message = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    assert!(message.contains(folder.path().to_str().unwrap()), "{message}");
+
+    for name in [
+        "train-images-idx3-ubyte",
+        "train-labels-idx1-ubyte",
+        "t10k-images-idx3-ubyte",
+        "t10k-labels-idx1-ubyte",
+    ] {
+        file(folder.path(), name, "no IDX");
+    }
+    refused(&["train", "mnist", "--data-dir", folder.path().to_str().unwrap()], 1, &["idx1-ubyte", "found"]);
+}
+
+#[cfg(all(feature = "simd", feature = "naive"))]
+#[test]
+fn an_instruction_set_that_there_is_not() {
+    for args in [&["backends"][..], &["check"], &["train", "digits", "--epochs", "1"]] {
+        let assert = chainrule().env("CHAINRULE_ISA", "mmx").args(args).assert().code(2).stdout("");
+        let message = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        assert!(message.contains("CHAINRULE_ISA") && message.contains("mmx"), "{message}");
+    }
+    let assert = chainrule().env("CHAINRULE_ISA", "portable").arg("backends").assert().success();
+    assert!(String::from_utf8_lossy(&assert.get_output().stdout).contains("portable"));
+}
