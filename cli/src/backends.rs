@@ -36,6 +36,10 @@ impl MachineArgs {
 
 /// Refuses an instruction set in the environment that there is not. (The simd backend, which cannot fail where it is made, would
 /// take the best one instead.)
+#[cfg_attr(
+    not(feature = "simd"),
+    expect(clippy::unnecessary_wraps, reason = "without the simd backend nothing reads the variable")
+)]
 pub(crate) fn check_isa() -> Result<(), Failure> {
     #[cfg(feature = "simd")]
     chainrule::simd::Isa::from_env()
