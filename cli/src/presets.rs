@@ -13,8 +13,7 @@ pub(crate) enum Preset {
     /// `net.SGD(training_data, 30, 10, 3.0, test_data=test_data)`. Sigmoids, the quadratic cost, weights and biases N(0, 1).
     #[value(name = "nielsen-30")]
     Nielsen30,
-    /// The same chapter: the same with 100 hidden units. Some runs lose a digit or two, whose output saturates at the beginning and
-    /// hardly learns from then on; the book's footnote tells of results "quite a bit worse" as well.
+    /// The same chapter: the same with 100 hidden units. In most runs here it stays below the published figure.
     #[value(name = "nielsen-100")]
     Nielsen100,
     /// Chapter 3, after regularisation and the better initialiser: the cross-entropy of sigmoids, summed over the outputs, weights N(0, 1/n) and
