@@ -55,6 +55,9 @@ pub use schedule::{OneCycle, Plateau, PlateauState, Schedule};
 pub use softmax::{Elementwise, Softmax};
 pub use split::{Split, balanced_weights};
 pub use targets::{Dataset, Targets};
-pub use trainer::{Epoch, Evaluation, Step, Trainer, evaluate};
+pub use trainer::{
+    Best, Callback, EarlyStopping, Epoch, Evaluation, Monitor, RateCurve, RateFinder, RunState, Step,
+    StoppingState, Total, Trainer, evaluate, evaluate_rows,
+};
 pub use update::{Rule, Update};
 pub use workspace::Workspace;

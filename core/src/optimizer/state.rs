@@ -123,6 +123,11 @@ impl Gradients {
         }
         self.groups.iter().try_for_each(Group::check)
     }
+
+    /// Whether a step is the optimiser's own and nothing else.
+    pub(crate) fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One parameter as a step sees it.
@@ -241,6 +246,11 @@ impl<T: Scalar> OptimizerState<T> {
     /// Whether the gradient is clipped.
     pub(crate) fn clips(&self) -> bool {
         self.gradients.clip_norm.is_some() || self.gradients.clip_value.is_some()
+    }
+
+    /// Counts a step that was made elsewhere.
+    pub(crate) fn count(&mut self) {
+        self.steps += 1;
     }
 
     /// Begins a step over vectors of these names and initial values, each as long as its number says: allocates them at the first

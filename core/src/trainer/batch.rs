@@ -1,0 +1,64 @@
+//! The samples of a batch.
+
+use ndarray::{Array2, ArrayView2, Axis};
+
+use crate::layer::rows_of;
+use crate::{Dataset, Scalar, Targets};
+
+/// The samples of a batch.
+pub(super) struct Part<'a, T> {
+    pub(super) inputs: ArrayView2<'a, T>,
+    pub(super) targets: Targets<'a, T>,
+}
+
+impl<'a, T: Scalar> Part<'a, T> {
+    /// Those that follow each other in the data set.
+    pub(super) fn of(data: &'a Dataset<'_, T>, start: usize, end: usize) -> Self {
+        Self { inputs: rows_of(data.inputs(), start, end), targets: data.targets().slice(start, end) }
+    }
+}
+
+/// The samples of a batch, gathered from all over the data set.
+pub(super) struct Batch<T> {
+    inputs: Array2<T>,
+    labels: Vec<usize>,
+    values: Array2<T>,
+}
+
+impl<T: Scalar> Batch<T> {
+    pub(super) fn new(data: &Dataset<'_, T>, rows: usize) -> Self {
+        let targets = data.targets();
+        Self {
+            inputs: Array2::zeros((rows, data.inputs().ncols())),
+            labels: Vec::with_capacity(rows),
+            values: Array2::zeros((rows, targets.columns().unwrap_or(0))),
+        }
+    }
+
+    pub(super) fn gather(&mut self, data: &Dataset<'_, T>, places: &[usize]) -> Part<'_, T> {
+        let rows = places.len();
+        copy_rows(&data.inputs(), places, &mut self.inputs);
+        let targets = match data.targets() {
+            Targets::Classes(labels) => {
+                self.labels.clear();
+                self.labels.extend(places.iter().map(|&i| labels[i]));
+                Targets::Classes(&self.labels)
+            }
+            Targets::Values(values) => {
+                copy_rows(&values, places, &mut self.values);
+                Targets::Values(rows_of(self.values.view(), 0, rows))
+            }
+        };
+        Part { inputs: rows_of(self.inputs.view(), 0, rows), targets }
+    }
+}
+
+fn copy_rows<T: Scalar>(from: &ArrayView2<'_, T>, places: &[usize], to: &mut Array2<T>) {
+    for (&i, mut row) in places.iter().zip(to.axis_iter_mut(Axis(0))) {
+        let source = from.row(i);
+        match (source.as_slice(), row.as_slice_mut()) {
+            (Some(source), Some(row)) => row.copy_from_slice(source),
+            _ => row.assign(&source),
+        }
+    }
+}
