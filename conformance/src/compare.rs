@@ -31,8 +31,8 @@ pub(crate) fn close<T: Scalar>(
     } else if expected.is_infinite() {
         value.to_bits() == expected.to_bits()
     } else {
-        // A bound may be NaN where magnitudes are 0 · ∞: then only the exact value will do.
-        (value - expected).abs() <= if bound.is_nan() { 0.0 } else { bound }
+        // A bound may be NaN where magnitudes are 0 · ∞: then only the exact value will do. It may be beyond what `T` can hold.
+        (value - expected).abs() <= if bound.is_nan() { 0.0 } else { bound } || found == T::of(expected)
     };
     if right {
         return Ok(());
