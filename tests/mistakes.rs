@@ -170,8 +170,11 @@ fn unknown_names() {
     let error = chainrule::backend::<f32>("abacus").map(|_| ()).unwrap_err();
     assert!(message(error).starts_with("unknown backend \"abacus\", expected "));
     let error = "softmaxx".parse::<Activation>().unwrap_err();
-    assert_eq!(
-        message(error),
-        "unknown activation \"softmaxx\", expected identity, sigmoid, tanh, relu, leaky-relu, gelu, silu"
-    );
+    let known = Activation::ALL.map(Activation::name).join(", ");
+    assert_eq!(message(error), format!("unknown activation \"softmaxx\", expected {known}"));
+    assert!(known.starts_with("identity, sigmoid") && known.ends_with("hard-swish"), "{known}");
+    for (name, expected) in [("huber:0", "above 0"), ("huber:x", "unknown loss"), ("mse:1", "unknown loss")] {
+        let error = chainrule::loss_by_name::<f32>(name).unwrap_err();
+        assert!(message(error).contains(expected), "{name}");
+    }
 }

@@ -6,8 +6,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use chainrule::{
-    Accumulate, Activation, Descent, Gradients, Linked, Loss, Mode, Network, OPTIMIZER_NAMES, Optimizer,
-    OptimizerState, Sgd, Targets, Workspace,
+    Accumulate, Activation, Descent, Gradients, Linked, Loss, Mode, Network, NetworkBuilder, OPTIMIZER_NAMES,
+    Optimizer, OptimizerState, Sgd, Targets, Weighted, Workspace,
 };
 use common::{labels, loss, normal};
 
@@ -83,6 +83,46 @@ fn steps<T: Linked>() {
     }
 }
 
+/// The same for layers of every kind, and with weights of the rows.
+fn layers<T: Linked>() {
+    let (rows, n) = (16, 20);
+    let mut network = Network::<T>::builder(n)
+        .batch_norm()
+        .dense(n, Activation::Identity)
+        .layer_norm()
+        .prelu()
+        .residual(|block| {
+            let inner = |block: NetworkBuilder<T>| block.rms_norm().dense(n, Activation::Mish).dropout(0.5);
+            block.dense(30, Activation::Gelu).batch_norm().dense(n, Activation::Tanh).residual(inner)
+        })
+        .activation(Activation::HardSwish)
+        .dense(4, Activation::Identity)
+        .log_softmax()
+        .build(1)
+        .unwrap();
+    let (x, y) = (normal::<T>(rows, n, 1), labels(rows, 4, 1));
+    let targets = Targets::Classes(&y);
+    let weights = vec![T::of(0.5); rows];
+    let mut workspace = Workspace::new(&network, rows).unwrap();
+    for backend in chainrule::backends::<T>() {
+        for loss in [loss("cross-entropy"), loss("kl-divergence"), loss("cross-entropy:0.1")] {
+            let mode = Mode::Train { seed: 1, step: 1 };
+            let step = Descent { rate: T::of(0.01), decay: T::of(0.99) };
+            let weighted = Weighted::new(&*loss, &weights);
+            let mut once = || {
+                network.descend(&*backend, &weighted, &x, targets, mode, step, &mut workspace).unwrap();
+                let how = Accumulate::Add;
+                network.gradient(&*backend, &*loss, &x, targets, mode, how, &mut workspace).unwrap();
+                network.update_buffers(&workspace);
+                network.forward(&*backend, &x, &mut workspace).unwrap();
+            };
+            once();
+            let count = allocations(once);
+            assert_eq!(count, 0, "{} {} {}", backend.name(), T::NAME, loss.name());
+        }
+    }
+}
+
 /// A warm step of every optimiser, with clipping by the global norm where it takes that.
 fn optimizers<T: Linked>() {
     let mut network =
@@ -118,6 +158,8 @@ fn a_warm_step_allocates_nothing() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     pool.install(steps::<f32>);
     pool.install(steps::<f64>);
+    pool.install(layers::<f32>);
+    pool.install(layers::<f64>);
     pool.install(optimizers::<f32>);
     pool.install(optimizers::<f64>);
 }

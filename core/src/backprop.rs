@@ -12,131 +12,117 @@
 //! ```
 //!
 //! A batch has one row per sample, so that W a_k becomes X Wᵀ, Wᵀ δ_j becomes δ W, and δ_j a_kᵀ summed over the samples becomes
-//! δᵀ X. What a layer does in each line is its own affair (see [`Dense`](crate::Dense)); this file only hands the changes from
-//! layer to layer.
+//! δᵀ X. What a layer does in each line is its own affair (see [`Dense`](crate::Dense), and
+//! [`Layer::backpropagate`] for their order); this file only hands the changes from layer to layer.
 
 use std::mem;
-use std::ops::Range;
-use std::sync::Arc;
 
 use ndarray::{Array2, ArrayRef2, ArrayView2, Axis, Slice};
 
-use crate::aligned::Aligned;
-use crate::layer::{Layer, Mode, Pass, matrix_mut, rows_of};
+use crate::layer::{Below, Change, Layer, Mode, Pass, matrix, matrix_mut, rows_of};
+use crate::stack::{Stack, kept, place_len, place_mut};
 use crate::targets::check_finite;
-use crate::workspace::LayerBuffers;
 use crate::{Accumulate, Backend, Descent, Loss, Network, Result, Scalar, Score, Targets, Workspace};
 
-/// What becomes of a layer's δ.
-enum Change<'a, T> {
-    /// ΔW = δᵀ X over the batch, kept in the gradient.
-    Batch { parameters: &'a [T], how: Accumulate, gradient: &'a mut [T] },
-    /// ΔW = δ ⊗ a of a single example, kept in the gradient.
-    Example { parameters: &'a [T], how: Accumulate, gradient: &'a mut [T] },
-    /// W′ = β W − α ΔW at once.
-    Descend { step: Descent<T>, parameters: &'a mut [T], gradient: &'a mut [T] },
-}
-
-/// A network's layers without their parameters, and what a pass through them shares.
-struct Chain<'a, T> {
-    layers: &'a [Arc<dyn Layer<T>>],
-    ranges: &'a [Range<usize>],
-    backend: &'a dyn Backend<T>,
-    inputs: ArrayView2<'a, T>,
-    mode: Mode,
+/// A chain of layers without their parameters, and what a pass through them shares: a network, or a block inside of one.
+pub(crate) struct Chain<'a, T> {
+    pub(crate) stack: &'a Stack<T>,
+    pub(crate) buffers: &'a [T],
+    pub(crate) backend: &'a dyn Backend<T>,
+    pub(crate) inputs: ArrayView2<'a, T>,
+    pub(crate) mode: Mode,
+    /// The position of the first layer in the network.
+    pub(crate) first: usize,
     /// Whether the loss takes in the link of the last layer.
-    without_link: bool,
+    pub(crate) without_link: bool,
 }
 
 impl<T: Scalar> Chain<'_, T> {
-    fn rows(&self) -> usize {
-        self.inputs.nrows()
-    }
-
-    /// The pass of layer j; `before` are the buffers of the layers below it.
-    fn pass<'p>(&'p self, j: usize, before: &'p [LayerBuffers<T>], parameters: &'p [T]) -> Pass<'p, T> {
+    /// The pass of layer j, whose position in the network is `index`.
+    fn pass<'p>(
+        &'p self,
+        j: usize,
+        index: usize,
+        input: ArrayView2<'p, T>,
+        parameters: &'p [T],
+    ) -> Pass<'p, T> {
         Pass {
             backend: self.backend,
             parameters,
-            input: before.last().map_or(self.inputs.view(), |k| k.output(self.rows())),
+            buffers: &self.buffers[self.stack.buffer_ranges[j].clone()],
+            input,
             mode: self.mode,
-            index: j,
-            without_link: self.without_link && j + 1 == self.layers.len(),
+            index,
+            without_link: self.without_link && j + 1 == self.stack.layers.len(),
         }
     }
 
-    /// z_j = W a_k + b, a_j = g(z_j), for every layer j from the first to the last.
-    fn forward(&self, parameters: &[T], buffers: &mut [LayerBuffers<T>]) -> Result<()> {
-        for (j, layer) in self.layers.iter().enumerate() {
-            let (before, rest) = buffers.split_at_mut(j);
-            let pass = self.pass(j, before, &parameters[self.ranges[j].clone()]);
-            let (mut a_j, scratch) = rest[0].parts_mut(self.rows());
-            layer.forward(&pass, scratch, &mut a_j)?;
+    /// z_j = W a_k + b, a_j = g(z_j), for every layer j from the first to the last. Returns a_y.
+    pub(crate) fn forward<'m>(&self, parameters: &[T], memory: &'m mut [T]) -> Result<ArrayView2<'m, T>> {
+        let rows = self.inputs.nrows();
+        let (mut rest, mut index) = (memory, self.first);
+        let mut below: Option<ArrayView2<'m, T>> = None;
+        for (j, layer) in self.stack.layers.iter().enumerate() {
+            let (place, after) = rest.split_at_mut(place_len(&**layer, rows));
+            let (output, scratch) = place_mut(&**layer, rows, place);
+            let a_k = below.as_ref().map_or(self.inputs.view(), |a| a.view());
+            let pass = self.pass(j, index, a_k, &parameters[self.stack.ranges[j].clone()]);
+            layer.forward(&pass, scratch, &mut matrix_mut(output, rows, layer.output_size()))?;
+            below = Some(matrix(output, rows, layer.output_size()));
+            rest = after;
+            index += layer.count();
         }
-        Ok(())
+        Ok(below.expect("a chain has a layer"))
     }
 
-    /// The change in every layer's weights, from Δa_y in `delta`; `below` is a place to work in.
-    fn backward(
+    /// The change in every layer's weights, from Δa_y in `delta`; `below` and `work` are places to work in. Returns the
+    /// change in the inputs if it is asked for.
+    pub(crate) fn backward<'m>(
         &self,
-        buffers: &[LayerBuffers<T>],
-        delta: &mut Aligned<T>,
-        below: &mut Aligned<T>,
+        memory: &[T],
+        mut delta: &'m mut [T],
+        mut below: &'m mut [T],
+        work: &mut [T],
         mut change: Change<'_, T>,
-    ) -> Result<()> {
-        let rows = self.rows();
-        let y = self.layers.len() - 1;
+        to_inputs: bool,
+    ) -> Result<&'m [T]> {
+        let rows = self.inputs.nrows();
+        let layers = &self.stack.layers;
+        let y = layers.len() - 1;
+        let mut start = self.stack.memory_len(rows);
+        let mut index = self.first + self.stack.count();
+        // Called for each layer in turn, from the last to the first.
+        let mut kept_of = |layer: &dyn Layer<T>| {
+            let end = start;
+            start -= place_len(layer, rows);
+            kept(layer, rows, &memory[start..end])
+        };
+        let mut kept_j = kept_of(&*layers[y]);
         // δ_y = Δa_y ⊙ g′(z_y)
-        if let Some(slope) = self.layers[y].slope(self.without_link, buffers[y].kept(rows)) {
-            let mut delta = matrix_mut(delta, rows, self.layers[y].output_size());
-            self.backend.apply_slope(slope, &mut delta)?;
+        if let Some(slope) = layers[y].slope(self.without_link, kept_j) {
+            self.backend.apply_slope(slope, &mut matrix_mut(delta, rows, layers[y].output_size()))?;
         }
         for j in (0..=y).rev() {
-            let layer = &self.layers[j];
-            let range = self.ranges[j].clone();
-            let kept = buffers[j].kept(rows);
-            let delta_j = matrix_mut(delta, rows, layer.output_size());
-            // Nothing lies below the first layer: nobody needs the change in the inputs.
-            if j > 0 {
-                let pass = self.pass(j, &buffers[..j], &change.parameters()[range.clone()]);
-                let mut delta_k = matrix_mut(below, rows, layer.input_size());
-                match self.layers[j - 1].slope(false, buffers[j - 1].kept(rows)) {
-                    // δ_k = Δa_k ⊙ g′(z_k), with Δa_k = Wᵀ δ_j
-                    Some(slope) => layer.backward_through(&pass, kept, &delta_j, slope, &mut delta_k)?,
-                    // Δa_k = Wᵀ δ_j
-                    None => layer.backward(&pass, kept, &delta_j, &mut delta_k)?,
-                }
+            let layer = &layers[j];
+            index -= layer.count();
+            let kept_k = (j > 0).then(|| kept_of(&*layers[j - 1]));
+            let a_k = kept_k.as_ref().map_or(self.inputs.view(), |kept| kept.output);
+            // Nothing lies below the first layer: nobody needs the change in a network's inputs.
+            let below_j = (j > 0 || to_inputs).then(|| Below {
+                delta: matrix_mut(below, rows, layer.input_size()),
+                slope: kept_k.and_then(|kept| layers[j - 1].slope(false, kept)),
+            });
+            let delta_j = matrix(delta, rows, layer.output_size());
+            let change_j = change.part(self.stack.ranges[j].clone());
+            // Δa_k = Wᵀ δ_j, δ_k = Δa_k ⊙ g′(z_k); ΔW = δ_j a_kᵀ, Δb = δ_j; W′ = W − α ΔW: see `Layer::backpropagate`.
+            let pass = self.pass(j, index, a_k, &[]);
+            layer.backpropagate(&pass, kept_j, &delta_j, below_j, change_j, work)?;
+            mem::swap(&mut delta, &mut below);
+            if let Some(kept_k) = kept_k {
+                kept_j = kept_k;
             }
-            match &mut change {
-                // ΔW = δ_j a_kᵀ, Δb = δ_j
-                Change::Batch { parameters, how, gradient } => {
-                    let pass = self.pass(j, &buffers[..j], &parameters[range.clone()]);
-                    layer.gradient(&pass, kept, &delta_j, *how, &mut gradient[range])?;
-                }
-                // ΔW = δ_j ⊗ a_k, Δb = δ_j
-                Change::Example { parameters, how, gradient } => {
-                    let pass = self.pass(j, &buffers[..j], &parameters[range.clone()]);
-                    layer.gradient_of_example(&pass, kept, &delta_j, *how, &mut gradient[range])?;
-                }
-                // W′ = W − α ΔW
-                Change::Descend { step, parameters, gradient } => {
-                    let pass = self.pass(j, &buffers[..j], &[]);
-                    let gradient = &mut gradient[range.clone()];
-                    layer.descend(&pass, kept, &delta_j, *step, gradient, &mut parameters[range])?;
-                }
-            }
-            mem::swap(delta, below);
         }
-        Ok(())
-    }
-}
-
-impl<T> Change<'_, T> {
-    fn parameters(&self) -> &[T] {
-        match self {
-            Self::Batch { parameters, .. } | Self::Example { parameters, .. } => parameters,
-            Self::Descend { parameters, .. } => parameters,
-        }
+        Ok(delta)
     }
 }
 
@@ -156,8 +142,7 @@ impl<T: Scalar> Network<T> {
         workspace.check(self, inputs.dim(), false)?;
         workspace.rows = inputs.nrows();
         let chain = self.chain(backend, inputs, Mode::Evaluate, false);
-        chain.forward(self.parameters(), &mut workspace.layers)?;
-        Ok(workspace.output())
+        chain.forward(self.parameters(), &mut workspace.memory)
     }
 
     /// The outputs for any number of inputs (n × n_x), n × n_y.
@@ -196,8 +181,8 @@ impl<T: Scalar> Network<T> {
         workspace.check(self, inputs.dim(), false)?;
         workspace.rows = inputs.nrows();
         let chain = self.chain(backend, inputs, Mode::Evaluate, self.ends_with_link_of(loss));
-        chain.forward(self.parameters(), &mut workspace.layers)?;
-        loss.evaluate(backend, &workspace.output(), targets, None)
+        let a_y = chain.forward(self.parameters(), &mut workspace.memory)?;
+        loss.evaluate(backend, &a_y, targets, None)
     }
 
     /// The gradient of the mean loss of a batch by all parameters, by the matrix product.
@@ -221,21 +206,18 @@ impl<T: Scalar> Network<T> {
         workspace.check(self, inputs.dim(), true)?;
         workspace.rows = inputs.nrows();
         let chain = self.chain(backend, inputs, mode, self.ends_with_link_of(loss));
-        let Workspace { layers, delta, below, gradient, .. } = workspace;
-        chain.forward(self.parameters(), layers)?;
-        let score = change_in_loss(&chain, loss, targets, layers, delta)?;
-        chain.backward(
-            layers,
-            delta,
-            below,
-            Change::Batch { parameters: self.parameters(), how, gradient },
-        )?;
+        let Workspace { memory, delta, below, work, gradient, .. } = workspace;
+        let a_y = chain.forward(self.parameters(), memory)?;
+        let score = change_in_loss(backend, loss, a_y, targets, delta)?;
+        let change = Change::Batch { parameters: self.parameters(), how, gradient };
+        chain.backward(memory, delta, below, work, change, false)?;
         Ok(score)
     }
 
     /// The gradient in its textbook form: example after example, each by the outer product, then averaged.
     ///
-    /// It equals [`Network::gradient`] up to rounding, for layers that treat each example by itself.
+    /// It equals [`Network::gradient`] up to rounding, for layers that treat each example by itself and losses that are plain means
+    /// over the rows.
     ///
     /// # Errors
     /// As [`Network::gradient`].
@@ -251,21 +233,17 @@ impl<T: Scalar> Network<T> {
         workspace.check(self, (inputs.nrows().min(1), inputs.ncols()), true)?;
         targets.check("a gradient", inputs.nrows(), targets.columns().unwrap_or(usize::MAX))?;
         workspace.rows = 1;
-        let Workspace { layers, delta, below, gradient, .. } = workspace;
+        let Workspace { memory, delta, below, work, gradient, .. } = workspace;
         gradient.fill(T::zero());
         let (mut sum, mut correct) = (0.0, Some(0));
         for i in 0..inputs.nrows() {
             let example = rows_of(inputs.view(), i, i + 1);
             let chain = self.chain(backend, &example, mode, self.ends_with_link_of(loss));
-            chain.forward(self.parameters(), layers)?;
-            let score = change_in_loss(&chain, loss, targets.slice(i, i + 1), layers, delta)?;
+            let a_y = chain.forward(self.parameters(), memory)?;
+            let score = change_in_loss(backend, loss, a_y, targets.slice(i, i + 1), delta)?;
             let (parameters, how) = (self.parameters(), Accumulate::Add);
-            chain.backward(
-                layers,
-                delta,
-                below,
-                Change::Example { parameters, how, gradient: &mut *gradient },
-            )?;
+            let change = Change::Example { parameters, how, gradient: &mut *gradient };
+            chain.backward(memory, delta, below, work, change, false)?;
             sum += score.loss;
             correct = correct.zip(score.correct).map(|(a, b)| a + b);
         }
@@ -298,16 +276,28 @@ impl<T: Scalar> Network<T> {
         workspace.check(self, inputs.dim(), true)?;
         workspace.rows = inputs.nrows();
         let without_link = self.ends_with_link_of(loss);
-        let Workspace { layers: buffers, delta, below, gradient, .. } = workspace;
-        let Self { layers, ranges, parameters } = self;
-        let chain = Chain { layers, ranges, backend, inputs: inputs.view(), mode, without_link };
-        chain.forward(parameters, buffers)?;
-        let score = change_in_loss(&chain, loss, targets, buffers, delta)?;
+        let Workspace { memory, delta, below, work, gradient, .. } = &mut *workspace;
+        let Self { stack, parameters, buffers } = self;
+        let chain = Chain { stack, buffers, backend, inputs: inputs.view(), mode, first: 0, without_link };
+        let a_y = chain.forward(parameters, memory)?;
+        let score = change_in_loss(backend, loss, a_y, targets, delta)?;
         if !score.loss.is_finite() {
             return Ok(score);
         }
-        chain.backward(buffers, delta, below, Change::Descend { step, parameters, gradient })?;
+        chain.backward(memory, delta, below, work, Change::Descend { step, parameters, gradient }, false)?;
+        if mode != Mode::Evaluate {
+            self.update_buffers(workspace);
+        }
         Ok(score)
+    }
+
+    /// Changes the buffers, such as running statistics, by what the pass last made in [`Mode::Train`] left in the workspace.
+    ///
+    /// [`Network::descend`] does so itself; whoever calls [`Network::gradient`] and an optimiser does it once for each batch.
+    pub fn update_buffers(&mut self, workspace: &Workspace<T>) {
+        if !self.buffers.is_empty() {
+            self.stack.update_buffers(workspace.rows, &workspace.memory, &mut self.buffers);
+        }
     }
 
     fn chain<'a>(
@@ -317,8 +307,8 @@ impl<T: Scalar> Network<T> {
         mode: Mode,
         without_link: bool,
     ) -> Chain<'a, T> {
-        let (layers, ranges) = (&self.layers, &self.ranges);
-        Chain { layers, ranges, backend, inputs: inputs.view(), mode, without_link }
+        let (stack, buffers) = (&self.stack, &*self.buffers);
+        Chain { stack, buffers, backend, inputs: inputs.view(), mode, first: 0, without_link }
     }
 
     /// Whether the network ends with the very function that the loss contains.
@@ -330,13 +320,12 @@ impl<T: Scalar> Network<T> {
 
 /// Δa_y = ∂L/∂a_y, into `delta`.
 fn change_in_loss<T: Scalar>(
-    chain: &Chain<'_, T>,
+    backend: &dyn Backend<T>,
     loss: &dyn Loss<T>,
+    a_y: ArrayView2<'_, T>,
     targets: Targets<'_, T>,
-    buffers: &[LayerBuffers<T>],
     delta: &mut [T],
 ) -> Result<Score> {
-    let a_y = buffers[buffers.len() - 1].output(chain.rows());
     let mut delta = matrix_mut(delta, a_y.nrows(), a_y.ncols());
-    loss.evaluate(chain.backend, &a_y, targets, Some(&mut delta))
+    loss.evaluate(backend, &a_y, targets, Some(&mut delta))
 }

@@ -25,13 +25,12 @@ pub struct Dense {
 impl Dense {
     /// A layer with n_k inputs, n_j outputs and a bias of 0.
     ///
-    /// The weights begin as He's N(0, 2/n_k) under ReLU and its kin, else as Glorot's uniform.
+    /// The weights begin as He's N(0, 2/n_k) under ReLU and its kin, as LeCun's N(0, 1/n_k) under SELU, else as Glorot's uniform.
     #[must_use]
     pub fn new(inputs: usize, outputs: usize, activation: Activation) -> Self {
         let weights = match activation {
-            Activation::Relu | Activation::LeakyRelu(_) | Activation::Gelu | Activation::Silu => {
-                Initializer::HeNormal
-            }
+            Activation::Selu => Initializer::LecunNormal,
+            g if g.is_like_relu() => Initializer::HeNormal,
             _ => Initializer::GlorotUniform,
         };
         let parameters = [
@@ -65,13 +64,6 @@ impl Dense {
         self.activation
     }
 
-    /// Refuses parameters out of range.
-    pub(crate) fn check(&self) -> Result<()> {
-        self.activation.check()?;
-        self.weights.check()?;
-        self.biases.check()
-    }
-
     /// W and b as they lie in the parameters.
     fn split<'a, T>(&self, parameters: &'a [T]) -> (ArrayView2<'a, T>, Option<ArrayView1<'a, T>>) {
         let (w, b) = parameters.split_at(self.inputs * self.outputs);
@@ -98,6 +90,12 @@ impl<T: Scalar> Layer<T> for Dense {
 
     fn output_size(&self) -> usize {
         self.outputs
+    }
+
+    fn check(&self) -> Result<()> {
+        self.activation.check()?;
+        self.weights.check()?;
+        self.biases.check()
     }
 
     fn parameters(&self) -> &[Parameter] {

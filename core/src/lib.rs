@@ -9,8 +9,10 @@ mod activation;
 mod aligned;
 mod backend;
 pub mod backprop;
+mod builder;
 pub mod check;
 mod dense;
+mod dropout;
 mod error;
 mod gradient_check;
 pub mod initializer;
@@ -18,12 +20,16 @@ pub mod layer;
 mod loss;
 mod metric;
 mod network;
+mod norm;
 mod optimizer;
+mod prelu;
 pub mod random;
+mod residual;
 mod scalar;
 mod schedule;
 mod softmax;
 mod split;
+mod stack;
 mod targets;
 mod trainer;
 mod update;
@@ -31,28 +37,35 @@ mod workspace;
 
 pub use activation::Activation;
 pub use backend::{Accumulate, Backend, Descent, Slope};
+pub use builder::NetworkBuilder;
 pub use dense::Dense;
+pub use dropout::Dropout;
 pub use error::{Error, Result, Shape};
 pub use gradient_check::{GradientCheck, gradient_check};
 pub use initializer::Initializer;
 pub use layer::{Layer, Mode};
 pub use loss::{
-    BinaryCrossEntropy, CrossEntropy, Link, Loss, MeanSquaredError, OverOutputs, Quadratic, Score,
-    loss_by_name,
+    BinaryCrossEntropy, BinaryCrossEntropyOnProbabilities, BinaryCrossEntropyWith, CrossEntropy,
+    CrossEntropyWith, GaussianNll, Hinge, Huber, KlDivergence, LOSS_NAMES, Link, LogCosh, Loss,
+    MeanSquaredError, MultiMargin, OverOutputs, Pinball, PoissonNll, Quadratic, Score, SquaredHinge,
+    Weighted, loss_by_name,
 };
 pub use metric::{
     Accuracy, Average, ConfusionMatrix, F1, LogLoss, METRIC_NAMES, MeanAbsoluteError, Metric, Precision, R2,
     Recall, RocAuc, RootMeanSquaredError, TopK, metric_by_name,
 };
-pub use network::{NamedParameter, Network, NetworkBuilder};
+pub use network::{NamedParameter, Network};
+pub use norm::{BatchNorm, LayerNorm, RmsNorm};
 pub use optimizer::{
     Adadelta, Adagrad, Adam, Adamax, Decay, Gradients, Group, Lbfgs, Lion, Minimize, Muon, Nadam,
     OPTIMIZER_NAMES, Objective, Optimizer, OptimizerState, Part, Radam, RmsProp, Rprop, Sgd,
     optimizer_by_name,
 };
+pub use prelu::Prelu;
+pub use residual::Residual;
 pub use scalar::Scalar;
 pub use schedule::{OneCycle, Plateau, PlateauState, Schedule};
-pub use softmax::{Elementwise, Softmax};
+pub use softmax::{Elementwise, LogSoftmax, Softmax};
 pub use split::{Split, balanced_weights};
 pub use targets::{Dataset, Targets};
 pub use trainer::{

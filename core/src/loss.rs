@@ -1,14 +1,34 @@
 //! Losses L, their values and the change in loss that starts backpropagation, Δa_y = ∂L/∂a_y.
 //!
 //! A loss over a batch is the mean over its rows; its gradient is that of the mean. The average over the mini-batch in
-//! the note's last step is thereby made here, once, where it is cheapest.
+//! the note's last step is thereby made here, once, where it is cheapest. Definitions are PyTorch's, with `reduction="mean"`.
+//!
+//! Rows may have weights: then it is the weighted mean Σ w_i L_i / Σ w_i ([`Loss::evaluate_weighted`], [`Weighted`]).
 
 use std::fmt::Debug;
 
-use ndarray::{ArrayRef2, ArrayViewMut1};
+use ndarray::ArrayRef2;
 
-use crate::activation::sigmoid;
 use crate::{Activation, Backend, Error, Result, Scalar, Targets, check};
+
+mod binary;
+mod by_name;
+mod cross_entropy;
+mod likelihood;
+mod margin;
+mod regression;
+mod weighted;
+
+pub use binary::{
+    BinaryCrossEntropy, BinaryCrossEntropyOnProbabilities, BinaryCrossEntropyWith, OverOutputs,
+};
+pub use by_name::{LOSS_NAMES, loss_by_name};
+pub use cross_entropy::{CrossEntropy, CrossEntropyWith};
+pub(crate) use cross_entropy::{softmax_cross_entropy, softmax_row};
+pub use likelihood::{GaussianNll, KlDivergence, PoissonNll};
+pub use margin::{Hinge, MultiMargin, SquaredHinge};
+pub use regression::{Huber, LogCosh, MeanSquaredError, Pinball, Quadratic};
+pub use weighted::Weighted;
 
 /// What a loss says of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -55,127 +75,32 @@ pub trait Loss<T: Scalar>: Debug + Send + Sync {
         targets: Targets<'_, T>,
         delta: Option<&mut ArrayRef2<T>>,
     ) -> Result<Score>;
-}
 
-/// The quadratic loss ½ ‖a − y‖² of a row; ∂/∂a = a − y. Nielsen, *Neural Networks and Deep Learning*, chapter 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Quadratic;
-
-impl<T: Scalar> Loss<T> for Quadratic {
-    fn name(&self) -> &'static str {
-        "quadratic"
-    }
-
-    fn evaluate(
-        &self,
-        _backend: &dyn Backend<T>,
-        outputs: &ArrayRef2<T>,
-        targets: Targets<'_, T>,
-        delta: Option<&mut ArrayRef2<T>>,
-    ) -> Result<Score> {
-        let half = T::of(0.5);
-        elementwise("quadratic loss", outputs, targets, delta, 1.0, |a, y| {
-            let error = a - y;
-            (half * error * error, error)
-        })
-    }
-}
-
-/// The mean squared error 1/n Σ (a − y)² over the n outputs of a row; ∂/∂a = 2 (a − y)/n. PyTorch's `MSELoss`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MeanSquaredError;
-
-impl<T: Scalar> Loss<T> for MeanSquaredError {
-    fn name(&self) -> &'static str {
-        "mse"
-    }
-
-    fn evaluate(
-        &self,
-        _backend: &dyn Backend<T>,
-        outputs: &ArrayRef2<T>,
-        targets: Targets<'_, T>,
-        delta: Option<&mut ArrayRef2<T>>,
-    ) -> Result<Score> {
-        let two = T::of(2.0);
-        let scale = 1.0 / outputs.ncols().max(1) as f64;
-        elementwise("mean squared error", outputs, targets, delta, scale, |a, y| {
-            let error = a - y;
-            (error * error, two * error)
-        })
-    }
-}
-
-/// The cross-entropy −Σ t_i ln p_i of p = softmax(z), on logits z; ∂/∂z = p Σt − t. PyTorch's `CrossEntropyLoss`.
-///
-/// Targets are classes, or rows of probabilities. The log-likelihood cost of Nielsen's chapter 3 is the same.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CrossEntropy;
-
-impl<T: Scalar> Loss<T> for CrossEntropy {
-    fn name(&self) -> &'static str {
-        "cross-entropy"
-    }
-
-    fn link(&self) -> Option<Link> {
-        Some(Link::Softmax)
-    }
-
-    fn evaluate(
+    /// The weighted mean Σ w_i L_i / Σ w_i over the rows, with a weight of at least 0 for each, and its gradient; 0 where all weights are 0.
+    ///
+    /// The default evaluates row after row, which is right for every loss whose rows do not depend on each other.
+    ///
+    /// # Errors
+    /// As [`Loss::evaluate`]; [`Error::Shape`] if there are not as many weights as rows.
+    fn evaluate_weighted(
         &self,
         backend: &dyn Backend<T>,
         outputs: &ArrayRef2<T>,
         targets: Targets<'_, T>,
+        weights: &[T],
         delta: Option<&mut ArrayRef2<T>>,
     ) -> Result<Score> {
-        backend.softmax_cross_entropy(outputs, targets, delta)
-    }
-}
-
-/// How the binary cross-entropies of a row's outputs make the loss of the row.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OverOutputs {
-    /// Their mean, as PyTorch's `BCEWithLogitsLoss`.
-    #[default]
-    Mean,
-    /// Their sum, as Nielsen's cross-entropy cost in chapter 3.
-    Sum,
-}
-
-/// The binary cross-entropy −t ln σ(z) − (1−t) ln(1−σ(z)) of each output, on logits z; ∂/∂z = σ(z) − t.
-///
-/// It is computed as max(z, 0) − z t + ln(1 + e^(−|z|)), which no finite z overflows. Targets are values from 0 to 1, or
-/// classes, which stand for their one-hot rows; with a single output, classes 0 and 1 stand for the targets 0 and 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BinaryCrossEntropy {
-    /// Mean or sum over the outputs of a row.
-    pub over_outputs: OverOutputs,
-}
-
-impl<T: Scalar> Loss<T> for BinaryCrossEntropy {
-    fn name(&self) -> &'static str {
-        "binary-cross-entropy"
+        weighted::row_by_row(self, backend, outputs, targets, weights, delta)
     }
 
-    fn link(&self) -> Option<Link> {
-        Some(Link::Sigmoid)
+    /// What the mean was divided by: the number of rows, or the sum of their weights. By it, means over batches make the mean over a data set.
+    fn total_weight(&self, targets: Targets<'_, T>, weights: Option<&[T]>) -> f64 {
+        weights.map_or(targets.len() as f64, |weights| weights.iter().map(|w| w.as_f64()).sum())
     }
 
-    fn evaluate(
-        &self,
-        _backend: &dyn Backend<T>,
-        outputs: &ArrayRef2<T>,
-        targets: Targets<'_, T>,
-        delta: Option<&mut ArrayRef2<T>>,
-    ) -> Result<Score> {
-        let scale = match self.over_outputs {
-            OverOutputs::Mean => 1.0 / outputs.ncols().max(1) as f64,
-            OverOutputs::Sum => 1.0,
-        };
-        elementwise("binary cross-entropy", outputs, targets, delta, scale, |z: T, t| {
-            let value = z.max(T::zero()) - z * t + (-z.abs()).exp().ln_1p();
-            (if z.is_nan() { z } else { value }, sigmoid(z) - t)
-        })
+    /// How many columns targets of values have for a network of so many outputs: as many, unless several outputs tell of one target.
+    fn target_columns(&self, outputs: usize) -> usize {
+        outputs
     }
 }
 
@@ -184,9 +109,21 @@ fn elementwise<T: Scalar>(
     operation: &'static str,
     outputs: &ArrayRef2<T>,
     targets: Targets<'_, T>,
-    mut delta: Option<&mut ArrayRef2<T>>,
+    delta: Option<&mut ArrayRef2<T>>,
     scale: f64,
     of: impl Fn(T, T) -> (T, T),
+) -> Result<Score> {
+    elementwise_by_column(operation, outputs, targets, delta, scale, |a, y, _| of(a, y))
+}
+
+/// [`elementwise`], with the column as well.
+fn elementwise_by_column<T: Scalar>(
+    operation: &'static str,
+    outputs: &ArrayRef2<T>,
+    targets: Targets<'_, T>,
+    mut delta: Option<&mut ArrayRef2<T>>,
+    scale: f64,
+    of: impl Fn(T, T, usize) -> (T, T),
 ) -> Result<Score> {
     let (rows, columns) = outputs.dim();
     // With one output a label is the target itself: 0 or 1.
@@ -201,7 +138,7 @@ fn elementwise<T: Scalar>(
     for (row, outputs) in outputs.rows().into_iter().enumerate() {
         let mut loss = T::zero();
         for (column, &a) in outputs.iter().enumerate() {
-            let (term, derivative) = of(a, targets.at(row, if binary { 1 } else { column }));
+            let (term, derivative) = of(a, targets.at(row, if binary { 1 } else { column }), column);
             loss += term;
             if let Some(delta) = &mut delta {
                 delta[[row, column]] = derivative * per_row;
@@ -218,62 +155,9 @@ fn elementwise<T: Scalar>(
     Ok(Score { loss: sum * scale / rows.max(1) as f64, correct: counted.then_some(correct) })
 }
 
-/// The default of [`Backend::softmax_cross_entropy`].
-pub(crate) fn softmax_cross_entropy<T: Scalar>(
-    logits: &ArrayRef2<T>,
-    targets: Targets<'_, T>,
-    mut delta: Option<&mut ArrayRef2<T>>,
-) -> Result<Score> {
-    let (rows, columns) = logits.dim();
-    targets.check("softmax cross-entropy", rows, columns)?;
-    if let Some(delta) = &delta {
-        check::same_shape("softmax cross-entropy", "δ", delta.dim(), logits.dim())?;
-    }
-    let per_row = T::one() / T::of(rows.max(1) as f64);
-    let mut sum = 0.0;
-    let mut correct = 0;
-    for (row, z) in logits.rows().into_iter().enumerate() {
-        // ln p_i = z_i − (m + ln Σ e^(z_j − m)), with m the largest z.
-        let largest = z.fold(T::neg_infinity(), |m, &z| if m.is_nan() || z <= m { m } else { z });
-        let total = z.iter().map(|&z| (z - largest).exp()).sum::<T>();
-        let (mut loss, mut mass) = (T::zero(), T::zero());
-        match targets {
-            Targets::Classes(labels) => {
-                loss = total.ln() - (z[labels[row]] - largest);
-                mass = T::one();
-            }
-            Targets::Values(values) => {
-                for (&t, &z) in values.row(row).iter().zip(&z) {
-                    // A class of probability 0 takes no part, however far its logit lies.
-                    if t != T::zero() {
-                        loss += t * (total.ln() - (z - largest));
-                    }
-                    mass += t;
-                }
-            }
-        }
-        sum += loss.as_f64();
-        let wanted = match targets {
-            Targets::Classes(labels) => labels[row],
-            Targets::Values(values) => argmax(values.row(row).iter().copied()),
-        };
-        correct += usize::from(argmax(z.iter().copied()) == wanted);
-        if let Some(delta) = &mut delta {
-            for (column, &z) in z.iter().enumerate() {
-                let p = (z - largest).exp() / total;
-                delta[[row, column]] = (p * mass - targets.at(row, column)) * per_row;
-            }
-        }
-    }
-    Ok(Score { loss: sum / rows.max(1) as f64, correct: Some(correct) })
-}
-
-/// Softmax of one row, in place.
-pub(crate) fn softmax_row<T: Scalar>(row: &mut ArrayViewMut1<'_, T>) {
-    let largest = row.fold(T::neg_infinity(), |m, &z| if m.is_nan() || z <= m { m } else { z });
-    row.map_inplace(|z| *z = (*z - largest).exp());
-    let total = row.sum();
-    row.map_inplace(|p| *p /= total);
+/// 1/n over the n outputs of a row, which makes the mean over them of a sum.
+fn mean_over_outputs<T>(outputs: &ArrayRef2<T>) -> f64 {
+    1.0 / outputs.ncols().max(1) as f64
 }
 
 /// The index of the first largest value; 0 for an empty row.
@@ -292,30 +176,17 @@ pub(crate) fn link_of(activation: Activation) -> Option<Link> {
     (activation == Activation::Sigmoid).then_some(Link::Sigmoid)
 }
 
-/// A loss by its name, for the command line and for configuration files.
-///
-/// ```
-/// let loss = chainrule_core::loss_by_name::<f32>("cross-entropy")?;
-/// assert_eq!(loss.name(), "cross-entropy");
-/// # Ok::<(), chainrule_core::Error>(())
-/// ```
-///
-/// # Errors
-/// [`Error::Unknown`] with the names there are.
-pub fn loss_by_name<T: Scalar>(name: &str) -> Result<Box<dyn Loss<T>>> {
-    Ok(match name {
-        "quadratic" => Box::new(Quadratic),
-        "mse" => Box::new(MeanSquaredError),
-        "cross-entropy" => Box::new(CrossEntropy),
-        "binary-cross-entropy" => Box::new(BinaryCrossEntropy::default()),
-        _ => {
-            return Err(Error::Unknown {
-                what: "loss",
-                name: name.to_owned(),
-                expected: "quadratic, mse, cross-entropy or binary-cross-entropy".to_owned(),
-            });
-        }
-    })
+/// A loss's parameter if it fits and is finite.
+fn checked(name: &'static str, value: f64, fits: bool, expected: &'static str) -> Result<f64> {
+    if fits && value.is_finite() { Ok(value) } else { Err(Error::setting(name, value, expected)) }
+}
+
+/// Weights that may be classes' or rows': finite, at least 0.
+pub(crate) fn check_weights(name: &'static str, weights: impl Iterator<Item = f64>) -> Result<()> {
+    for weight in weights {
+        checked(name, weight, weight >= 0.0, "finite numbers of at least 0")?;
+    }
+    Ok(())
 }
 
 impl<T: Scalar, L: Loss<T> + ?Sized> Loss<T> for Box<L> {
@@ -335,5 +206,24 @@ impl<T: Scalar, L: Loss<T> + ?Sized> Loss<T> for Box<L> {
         delta: Option<&mut ArrayRef2<T>>,
     ) -> Result<Score> {
         (**self).evaluate(backend, outputs, targets, delta)
+    }
+
+    fn evaluate_weighted(
+        &self,
+        backend: &dyn Backend<T>,
+        outputs: &ArrayRef2<T>,
+        targets: Targets<'_, T>,
+        weights: &[T],
+        delta: Option<&mut ArrayRef2<T>>,
+    ) -> Result<Score> {
+        (**self).evaluate_weighted(backend, outputs, targets, weights, delta)
+    }
+
+    fn total_weight(&self, targets: Targets<'_, T>, weights: Option<&[T]>) -> f64 {
+        (**self).total_weight(targets, weights)
+    }
+
+    fn target_columns(&self, outputs: usize) -> usize {
+        (**self).target_columns(outputs)
     }
 }

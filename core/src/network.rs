@@ -6,11 +6,11 @@ use std::sync::Arc;
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
 use crate::aligned::Aligned;
-use crate::dense::Dense;
+use crate::builder::NetworkBuilder;
 use crate::layer::{Layer, Parameter, matrix, matrix_mut};
 use crate::random::{Generator, Stream};
-use crate::softmax::{Elementwise, Softmax};
-use crate::{Activation, Error, Initializer, Result, Scalar};
+use crate::stack::Stack;
+use crate::{Result, Scalar};
 
 /// A feed-forward network: layers in a chain, and all their parameters in one flat vector.
 ///
@@ -26,13 +26,12 @@ use crate::{Activation, Error, Initializer, Result, Scalar};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Network<T> {
-    pub(crate) layers: Vec<Arc<dyn Layer<T>>>,
-    /// The range of each layer in `parameters`.
-    pub(crate) ranges: Vec<Range<usize>>,
+    pub(crate) stack: Stack<T>,
     pub(crate) parameters: Aligned<T>,
+    pub(crate) buffers: Vec<T>,
 }
 
-/// A parameter of a network and where it lies.
+/// A parameter or buffer of a network and where it lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedParameter {
     /// The layer's position and the parameter's name: `"0.weight"`, as in PyTorch's `Sequential`.
@@ -60,67 +59,45 @@ impl<T: Scalar> Network<T> {
     /// Starts a network of `inputs` inputs.
     #[must_use]
     pub fn builder(inputs: usize) -> NetworkBuilder<T> {
-        NetworkBuilder { inputs, layers: Vec::new(), error: None }
+        NetworkBuilder::new(inputs)
     }
 
     /// A network of layers that fit together, with the initial parameters that `seed` means.
     ///
     /// # Errors
-    /// [`Error::Empty`] without layers or with a layer of size 0, [`Error::Shape`] if a layer's inputs are not the outputs of the
-    /// one before.
+    /// [`Error::Empty`](crate::Error::Empty) without layers or with a layer of size 0, [`Error::Shape`](crate::Error::Shape) if a
+    /// layer's inputs are not the outputs of the one before, [`Error::Setting`](crate::Error::Setting) for a layer's setting out of range.
     pub fn new(layers: Vec<Arc<dyn Layer<T>>>, seed: u64) -> Result<Self> {
-        let Some(first) = layers.first() else {
-            return Err(Error::Empty { what: "the network", expected: "layer" });
-        };
-        let mut size = first.input_size();
-        let mut ranges = Vec::with_capacity(layers.len());
-        let mut end = 0;
-        for layer in &layers {
-            if layer.input_size() != size {
-                return Err(Error::Shape {
-                    operation: "building a network",
-                    operand: "a layer's input",
-                    found: layer.input_size().into(),
-                    expected: size.into(),
-                });
-            }
-            if size == 0 || layer.output_size() == 0 {
-                return Err(Error::Empty { what: "a layer", expected: "input and output" });
-            }
-            let start = end;
-            end += layer.parameters().iter().map(Parameter::len).sum::<usize>();
-            ranges.push(start..end);
-            size = layer.output_size();
-        }
-        let mut network = Self { layers, ranges, parameters: Aligned::new(T::zero(), end) };
+        let stack = Stack::new("the network", layers)?;
+        let parameters = Aligned::new(T::zero(), stack.parameters_len());
+        let buffers = vec![T::zero(); stack.buffers_len()];
+        let mut network = Self { stack, parameters, buffers };
         network.initialize(seed);
         Ok(network)
     }
 
-    /// Sets all parameters to the initial values that `seed` means.
+    /// Sets all parameters and buffers to the initial values that `seed` means.
     pub fn initialize(&mut self, seed: u64) {
-        let mut generator = Generator::new(seed, Stream::Initial);
-        for (layer, range) in self.layers.iter().zip(&self.ranges) {
-            layer.initialize(&mut generator, &mut self.parameters[range.clone()]);
-        }
+        self.stack.initialize(&mut Generator::new(seed, Stream::Initial), &mut self.parameters);
+        self.stack.initialize_buffers(&mut self.buffers);
     }
 
     /// The layers, from the input to the output.
     #[must_use]
     pub fn layers(&self) -> &[Arc<dyn Layer<T>>] {
-        &self.layers
+        &self.stack.layers
     }
 
     /// n_x, the number of inputs.
     #[must_use]
     pub fn input_size(&self) -> usize {
-        self.layers[0].input_size()
+        self.stack.input_size()
     }
 
     /// n_y, the number of outputs.
     #[must_use]
     pub fn output_size(&self) -> usize {
-        self.layers[self.layers.len() - 1].output_size()
+        self.stack.last().output_size()
     }
 
     /// All parameters, layer after layer.
@@ -137,19 +114,48 @@ impl<T: Scalar> Network<T> {
     /// The range of a layer in [`Network::parameters`].
     #[must_use]
     pub fn range(&self, layer: usize) -> Range<usize> {
-        self.ranges[layer].clone()
+        self.stack.ranges[layer].clone()
+    }
+
+    /// All buffers, layer after layer: what layers learn other than by gradients, such as running statistics. Part of a trained
+    /// network as much as the parameters.
+    #[must_use]
+    pub fn buffers(&self) -> &[T] {
+        &self.buffers
+    }
+
+    /// All buffers, to write to.
+    pub fn buffers_mut(&mut self) -> &mut [T] {
+        &mut self.buffers
     }
 
     /// Every parameter with its name, shape and range, in the order of the flat vector.
     #[must_use]
     pub fn named_parameters(&self) -> Vec<NamedParameter> {
+        let of = |layer: &dyn Layer<T>| (layer.parameter_names(), layer.parameters().to_vec());
+        self.named(&self.stack.ranges, of)
+    }
+
+    /// Every buffer with its name, shape and range, in the order of the flat vector.
+    #[must_use]
+    pub fn named_buffers(&self) -> Vec<NamedParameter> {
+        let of = |layer: &dyn Layer<T>| (layer.buffer_names(), layer.buffers().to_vec());
+        self.named(&self.stack.buffer_ranges, of)
+    }
+
+    fn named(
+        &self,
+        ranges: &[Range<usize>],
+        of: impl Fn(&dyn Layer<T>) -> (Vec<String>, Vec<Parameter>),
+    ) -> Vec<NamedParameter> {
         let mut named = Vec::new();
-        for (index, (layer, range)) in self.layers.iter().zip(&self.ranges).enumerate() {
+        for (index, (layer, range)) in self.layers().iter().zip(ranges).enumerate() {
             let mut start = range.start;
-            for &parameter in layer.parameters() {
+            let (names, parameters) = of(&**layer);
+            for (name, parameter) in names.into_iter().zip(parameters) {
                 let range = start..start + parameter.len();
                 start = range.end;
-                named.push(NamedParameter { name: format!("{index}.{}", parameter.name), parameter, range });
+                named.push(NamedParameter { name: format!("{index}.{name}"), parameter, range });
             }
         }
         named
@@ -182,98 +188,14 @@ impl<T: Scalar> Network<T> {
     }
 
     fn find(&self, layer: usize, name: &str) -> Option<(Range<usize>, usize, Option<usize>)> {
-        let mut start = self.ranges.get(layer)?.start;
-        for parameter in self.layers[layer].parameters() {
-            if parameter.name == name {
+        let mut start = self.stack.ranges.get(layer)?.start;
+        let layer = &self.stack.layers[layer];
+        for (parameter, of_layer) in layer.parameters().iter().zip(layer.parameter_names()) {
+            if of_layer == name {
                 return Some((start..start + parameter.len(), parameter.rows, parameter.columns));
             }
             start += parameter.len();
         }
         None
-    }
-}
-
-/// Builds a [`Network`] layer by layer; [`NetworkBuilder::build`] tells what was wrong.
-#[derive(Debug)]
-pub struct NetworkBuilder<T> {
-    inputs: usize,
-    layers: Vec<Arc<dyn Layer<T>>>,
-    error: Option<Error>,
-}
-
-impl<T: Scalar> NetworkBuilder<T> {
-    fn size(&self) -> usize {
-        self.layers.last().map_or(self.inputs, |layer| layer.output_size())
-    }
-
-    /// Adds a layer of any kind.
-    #[must_use]
-    pub fn layer(mut self, layer: impl Layer<T> + 'static) -> Self {
-        self.layers.push(Arc::new(layer));
-        self
-    }
-
-    /// Adds a dense layer of n_j outputs with its activation and the usual initial values (see [`Dense::new`]).
-    #[must_use]
-    pub fn dense(self, outputs: usize, activation: Activation) -> Self {
-        self.dense_with(outputs, activation, |dense| dense)
-    }
-
-    /// Adds a dense layer after `change` has had its way with it.
-    ///
-    /// ```
-    /// use chainrule_core::{Activation, Initializer, Network};
-    /// let network = Network::<f64>::builder(4)
-    ///     .dense_with(3, Activation::Tanh, |dense| dense.initializer(Initializer::Orthogonal).without_bias())
-    ///     .build(1)?;
-    /// assert!(network.bias(0).is_none());
-    /// # Ok::<(), chainrule_core::Error>(())
-    /// ```
-    #[must_use]
-    pub fn dense_with(
-        mut self,
-        outputs: usize,
-        activation: Activation,
-        change: impl FnOnce(Dense) -> Dense,
-    ) -> Self {
-        let dense = change(Dense::new(self.size(), outputs, activation));
-        if let Err(error) = dense.check() {
-            self.error.get_or_insert(error);
-        }
-        self.layer(dense)
-    }
-
-    /// Adds a dense layer with the same initialiser for its weights and its biases.
-    #[must_use]
-    pub fn dense_from(self, outputs: usize, activation: Activation, values: Initializer) -> Self {
-        self.dense_with(outputs, activation, |dense| dense.initializer(values).bias_initializer(values))
-    }
-
-    /// Adds an activation as a layer of its own.
-    #[must_use]
-    pub fn activation(mut self, activation: Activation) -> Self {
-        if let Err(error) = activation.check() {
-            self.error.get_or_insert(error);
-        }
-        let size = self.size();
-        self.layer(Elementwise::new(size, activation))
-    }
-
-    /// Adds softmax over the outputs so far.
-    #[must_use]
-    pub fn softmax(self) -> Self {
-        let size = self.size();
-        self.layer(Softmax::new(size))
-    }
-
-    /// The network, with the initial parameters that `seed` means.
-    ///
-    /// # Errors
-    /// The first thing that was wrong with a layer, else as [`Network::new`].
-    pub fn build(self, seed: u64) -> Result<Network<T>> {
-        match self.error {
-            Some(error) => Err(error),
-            None => Network::new(self.layers, seed),
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! Layers without parameters: softmax, and an activation that stands alone.
+//! Layers without parameters: softmax and its logarithm, and an activation that stands alone.
 
 use ndarray::ArrayRef2;
 
@@ -57,6 +57,71 @@ impl<T: Scalar> Layer<T> for Softmax {
     }
 }
 
+/// The logarithm of softmax over the row, ln p_i = z_i − m − ln Σ_j e^(z_j − m) with m the largest z; Δz = δ − p Σ_j δ_j. PyTorch's
+/// `LogSoftmax`.
+///
+/// Last in a network that is trained by [`CrossEntropy`](crate::CrossEntropy), it is taken in by the loss, which is the same from z as
+/// from ln p. [`KlDivergence`](crate::KlDivergence) is computed from its outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogSoftmax {
+    size: usize,
+}
+
+impl LogSoftmax {
+    /// The logarithm of softmax over n values.
+    #[must_use]
+    pub fn new(size: usize) -> Self {
+        Self { size }
+    }
+}
+
+impl<T: Scalar> Layer<T> for LogSoftmax {
+    fn name(&self) -> &'static str {
+        "log-softmax"
+    }
+
+    fn input_size(&self) -> usize {
+        self.size
+    }
+
+    fn output_size(&self) -> usize {
+        self.size
+    }
+
+    fn link(&self) -> Option<Link> {
+        Some(Link::Softmax)
+    }
+
+    fn forward(&self, pass: &Pass<'_, T>, _scratch: &mut [T], output: &mut ArrayRef2<T>) -> Result<()> {
+        output.assign(&pass.input);
+        if !pass.without_link {
+            for mut row in output.rows_mut() {
+                let largest = row.fold(T::neg_infinity(), |m, &z| if m.is_nan() || z <= m { m } else { z });
+                let total = row.iter().map(|&z| (z - largest).exp()).sum::<T>().ln();
+                row.map_inplace(|z| *z = *z - largest - total);
+            }
+        }
+        Ok(())
+    }
+
+    fn backward(
+        &self,
+        pass: &Pass<'_, T>,
+        kept: Kept<'_, T>,
+        delta: &ArrayRef2<T>,
+        below: &mut ArrayRef2<T>,
+    ) -> Result<()> {
+        below.assign(delta);
+        if !pass.without_link {
+            for (mut row, ln_p) in below.rows_mut().into_iter().zip(kept.output.rows()) {
+                let total = row.sum();
+                row.zip_mut_with(&ln_p, |d, ln_p| *d -= ln_p.exp() * total);
+            }
+        }
+        Ok(())
+    }
+}
+
 /// An activation as a layer of its own, a = g(z). A dense layer's own activation is cheaper.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Elementwise {
@@ -83,6 +148,10 @@ impl<T: Scalar> Layer<T> for Elementwise {
 
     fn output_size(&self) -> usize {
         self.size
+    }
+
+    fn check(&self) -> Result<()> {
+        self.activation.check()
     }
 
     fn scratch_len(&self, batch: usize) -> usize {

@@ -4,6 +4,7 @@ use ndarray::{ArrayRef2, ArrayView2};
 
 use crate::error::Shape;
 use crate::layer::rows_of;
+use crate::loss::check_weights;
 use crate::{Error, Result, Scalar};
 
 /// The targets of a batch or of a data set, one per row, borrowed.
@@ -102,6 +103,7 @@ impl<T: Scalar> Targets<'_, T> {
 pub struct Dataset<'a, T> {
     inputs: ArrayView2<'a, T>,
     targets: Targets<'a, T>,
+    weights: Option<&'a [T]>,
 }
 
 impl<'a, T: Scalar> Dataset<'a, T> {
@@ -141,7 +143,28 @@ impl<'a, T: Scalar> Dataset<'a, T> {
         if let Targets::Values(values) = &targets {
             check_finite("targets", values)?;
         }
-        Ok(Self { inputs, targets })
+        Ok(Self { inputs, targets, weights: None })
+    }
+
+    /// The same data with a weight for each row: losses become weighted means, Σ w_i L_i / Σ w_i.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for another number of weights than of rows, [`Error::Setting`] for one that is not a finite number of
+    /// at least 0, or if all are 0.
+    pub fn weighted(self, weights: &'a [T]) -> Result<Self> {
+        if weights.len() != self.len() {
+            return Err(Error::Shape {
+                operation: "a data set",
+                operand: "weights",
+                found: weights.len().into(),
+                expected: self.len().into(),
+            });
+        }
+        check_weights("the weights of rows", weights.iter().map(|w| w.as_f64()))?;
+        if weights.iter().all(|&w| w == T::zero()) {
+            return Err(Error::setting("the sum of the weights of rows", 0, "a number above 0"));
+        }
+        Ok(Self { weights: Some(weights), ..self })
     }
 
     /// The number of rows, at least 1.
@@ -155,6 +178,12 @@ impl<'a, T: Scalar> Dataset<'a, T> {
     #[must_use]
     pub fn inputs(&self) -> ArrayView2<'_, T> {
         self.inputs.view()
+    }
+
+    /// The weights of the rows, if they have any.
+    #[must_use]
+    pub fn weights(&self) -> Option<&[T]> {
+        self.weights
     }
 
     /// The targets, n of them.

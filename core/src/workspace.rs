@@ -1,9 +1,12 @@
 //! The memory of a training step, allocated once.
 
-use ndarray::{ArrayView2, ArrayViewMut2};
+use std::sync::Arc;
+
+use ndarray::ArrayView2;
 
 use crate::aligned::Aligned;
-use crate::layer::{Kept, matrix, matrix_mut};
+use crate::layer::Layer;
+use crate::stack::{kept, place_len};
 use crate::{Error, Network, Result, Scalar};
 
 /// Every activation, change and gradient of a step, sized once from a network and the largest batch.
@@ -21,33 +24,16 @@ pub struct Workspace<T> {
     batch: usize,
     /// Rows of the pass last made.
     pub(crate) rows: usize,
-    pub(crate) layers: Vec<LayerBuffers<T>>,
+    /// The layers that `memory` is for; what lies where in it depends on them and on the rows.
+    layers: Vec<Arc<dyn Layer<T>>>,
+    /// The output and the scratch of each layer in turn.
+    pub(crate) memory: Aligned<T>,
     /// δ_j of the layer at hand, and the δ_k that is made from it; they change places.
     pub(crate) delta: Aligned<T>,
     pub(crate) below: Aligned<T>,
+    /// What a layer may work in while it goes backwards.
+    pub(crate) work: Aligned<T>,
     pub(crate) gradient: Aligned<T>,
-}
-
-/// What one layer keeps.
-#[derive(Clone, Debug)]
-pub(crate) struct LayerBuffers<T> {
-    columns: usize,
-    output: Aligned<T>,
-    pub(crate) scratch: Aligned<T>,
-}
-
-impl<T: Scalar> LayerBuffers<T> {
-    pub(crate) fn output(&self, rows: usize) -> ArrayView2<'_, T> {
-        matrix(&self.output, rows, self.columns)
-    }
-
-    pub(crate) fn parts_mut(&mut self, rows: usize) -> (ArrayViewMut2<'_, T>, &mut [T]) {
-        (matrix_mut(&mut self.output, rows, self.columns), &mut self.scratch)
-    }
-
-    pub(crate) fn kept(&self, rows: usize) -> Kept<'_, T> {
-        Kept { output: self.output(rows), scratch: &self.scratch }
-    }
 }
 
 impl<T: Scalar> Workspace<T> {
@@ -57,9 +43,15 @@ impl<T: Scalar> Workspace<T> {
     /// [`Error::Setting`] for a batch of 0 rows, or of so many that memory has no numbers for it.
     pub fn new(network: &Network<T>, batch: usize) -> Result<Self> {
         let mut workspace = Self::for_inference(network, batch)?;
-        let widest = network.layers().iter().map(|layer| layer.output_size()).max().unwrap_or(0);
-        workspace.delta = Aligned::new(T::zero(), batch * widest);
-        workspace.below = Aligned::new(T::zero(), batch * widest);
+        let widest = batch.checked_mul(network.stack.widest()).filter(|&n| n <= LARGEST);
+        let widest = widest.ok_or_else(|| too_large(batch))?;
+        let work = network.stack.work_len(batch);
+        if work > LARGEST {
+            return Err(too_large(batch));
+        }
+        workspace.delta = Aligned::new(T::zero(), widest);
+        workspace.below = Aligned::new(T::zero(), widest);
+        workspace.work = Aligned::new(T::zero(), work);
         workspace.gradient = Aligned::new(T::zero(), network.parameters().len());
         Ok(workspace)
     }
@@ -69,22 +61,24 @@ impl<T: Scalar> Workspace<T> {
     /// # Errors
     /// [`Error::Setting`] for a batch of 0 rows, or of so many that memory has no numbers for it.
     pub fn for_inference(network: &Network<T>, batch: usize) -> Result<Self> {
-        let refuse =
-            || Error::setting("the batch size", batch, "at least 1, and that times a layer fits in memory");
-        if batch == 0 {
-            return Err(refuse());
+        let widest = batch.checked_mul(network.stack.widest()).filter(|&n| n <= LARGEST);
+        if batch == 0 || widest.is_none() {
+            return Err(too_large(batch));
         }
-        let layers = network.layers().iter().map(|layer| {
-            let columns = layer.output_size();
-            let size =
-                batch.checked_mul(columns).filter(|&n| n <= isize::MAX as usize / 16).ok_or_else(refuse)?;
-            let (output, scratch) =
-                (Aligned::new(T::zero(), size), Aligned::new(T::zero(), layer.scratch_len(batch)));
-            Ok(LayerBuffers { columns, output, scratch })
-        });
-        let layers = layers.collect::<Result<_>>()?;
-        let none = || Aligned::new(T::zero(), 0);
-        Ok(Self { batch, rows: 0, layers, delta: none(), below: none(), gradient: none() })
+        let size = network.stack.memory_len(batch);
+        if size > LARGEST {
+            return Err(too_large(batch));
+        }
+        Ok(Self {
+            batch,
+            rows: 0,
+            layers: network.layers().to_vec(),
+            memory: Aligned::new(T::zero(), size),
+            delta: Aligned::new(T::zero(), 0),
+            below: Aligned::new(T::zero(), 0),
+            work: Aligned::new(T::zero(), 0),
+            gradient: Aligned::new(T::zero(), 0),
+        })
     }
 
     /// The largest number of rows of a batch.
@@ -98,7 +92,10 @@ impl<T: Scalar> Workspace<T> {
     /// After a pass for a loss that takes in the last layer's link, the last layer's are the logits.
     #[must_use]
     pub fn activations(&self, layer: usize) -> ArrayView2<'_, T> {
-        self.layers[layer].output(self.rows)
+        let len = |layer: &Arc<dyn Layer<T>>| place_len(&**layer, self.rows);
+        let start: usize = self.layers[..layer].iter().map(len).sum();
+        let layer = &self.layers[layer];
+        kept(&**layer, self.rows, &self.memory[start..start + len(layer)]).output
     }
 
     /// The outputs of the network from the pass last made, batch × n_y.
@@ -116,15 +113,19 @@ impl<T: Scalar> Workspace<T> {
     /// The bytes that a workspace for training takes.
     #[must_use]
     pub fn bytes(network: &Network<T>, batch: usize) -> usize {
-        let widest = network.layers().iter().map(|layer| layer.output_size()).max().unwrap_or(0);
-        let kept: usize =
-            network.layers().iter().map(|layer| batch * layer.output_size() + layer.scratch_len(batch)).sum();
-        (kept + 2 * batch * widest + network.parameters().len()) * size_of::<T>()
+        let stack = &network.stack;
+        let len = stack.memory_len(batch) + stack.work_len(batch) + 2 * batch * stack.widest();
+        (len + network.parameters().len()) * size_of::<T>()
     }
 
     /// Refuses inputs that this workspace has no room for, or that the network has no inputs for.
     pub(crate) fn check(&self, network: &Network<T>, inputs: (usize, usize), training: bool) -> Result<()> {
-        let fits = |layer: &LayerBuffers<T>, size: usize| layer.columns == size;
+        let fits = |(mine, theirs): (&Arc<dyn Layer<T>>, &Arc<dyn Layer<T>>)| {
+            Arc::ptr_eq(mine, theirs)
+                || place_len(&**mine, self.batch) == place_len(&**theirs, self.batch)
+                    && mine.output_size() == theirs.output_size()
+                    && mine.work_len(self.batch) == theirs.work_len(self.batch)
+        };
         let expected = (inputs.0.min(self.batch), network.input_size());
         if inputs.1 != network.input_size() || inputs.0 > self.batch {
             return Err(Error::Shape {
@@ -134,8 +135,8 @@ impl<T: Scalar> Workspace<T> {
                 expected: expected.into(),
             });
         }
-        let same = self.layers.len() == network.layers().len()
-            && self.layers.iter().zip(network.layers()).all(|(mine, layer)| fits(mine, layer.output_size()));
+        let same =
+            self.layers.len() == network.layers().len() && self.layers.iter().zip(network.layers()).all(fits);
         let gradient = if training { network.parameters().len() } else { self.gradient.len() };
         if !same || self.gradient.len() != gradient {
             return Err(Error::Shape {
@@ -147,4 +148,11 @@ impl<T: Scalar> Workspace<T> {
         }
         Ok(())
     }
+}
+
+/// As many scalars as there can be in a vector of either type, and then some room.
+const LARGEST: usize = isize::MAX as usize / 16;
+
+fn too_large(batch: usize) -> Error {
+    Error::setting("the batch size", batch, "at least 1, and that times a layer fits in memory")
 }

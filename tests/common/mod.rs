@@ -43,7 +43,7 @@ pub fn loss<T: Scalar>(name: &str) -> Box<dyn Loss<T>> {
 
 /// Whether an activation has no kink, so that central differences are exact up to h².
 pub fn is_smooth(activation: Activation) -> bool {
-    !matches!(activation, Activation::Relu | Activation::LeakyRelu(_))
+    !activation.has_kink()
 }
 
 /// Whether two numbers agree to a relative tolerance of the larger of 1 and their size.
