@@ -41,8 +41,9 @@ fn measured(history: &[Epoch]) -> Vec<(usize, u64, Option<u64>, u64)> {
 #[test]
 fn batches_together_are_one_batch() {
     let (x, labels) = circle(50);
+    let weights: Vec<f64> = (0..50).map(|i| f64::from(i % 5) + 0.5).collect();
     let data = Dataset::classes(&x, &labels).unwrap();
-    for data in [data] {
+    for data in [data, data.weighted(&weights).unwrap()] {
         let train = |batch: usize, accumulate: usize| {
             let mut network = network();
             // 50 rows are batches of 6, of which four make a step: 24, 24 and 2.
@@ -137,7 +138,9 @@ fn a_run_goes_on_with_the_same_bits_from_any_step() {
     let data = Dataset::classes(&x, &labels).unwrap();
     let start = || {
         Network::<f64>::builder(2)
+            .batch_norm()
             .dense(8, Activation::Tanh)
+            .dropout(0.2)
             .dense(2, Activation::Identity)
             .softmax()
             .build(3)
@@ -167,6 +170,7 @@ fn a_run_goes_on_with_the_same_bits_from_any_step() {
             let (state, mut network) = kept.take().unwrap();
             let resumed = trainer().resume(state).fit(&mut network, &Naive, &data).unwrap();
             assert_eq!(bits(&network), bits(&whole), "{name}, step {after} of {steps}");
+            assert_eq!(network.buffers(), whole.buffers(), "{name}, step {after}");
             assert_eq!(measured(&resumed), measured(&history), "{name}, step {after}");
         }
     }

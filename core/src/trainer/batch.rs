@@ -9,12 +9,17 @@ use crate::{Dataset, Scalar, Targets};
 pub(super) struct Part<'a, T> {
     pub(super) inputs: ArrayView2<'a, T>,
     pub(super) targets: Targets<'a, T>,
+    pub(super) weights: Option<&'a [T]>,
 }
 
 impl<'a, T: Scalar> Part<'a, T> {
     /// Those that follow each other in the data set.
     pub(super) fn of(data: &'a Dataset<'_, T>, start: usize, end: usize) -> Self {
-        Self { inputs: rows_of(data.inputs(), start, end), targets: data.targets().slice(start, end) }
+        Self {
+            inputs: rows_of(data.inputs(), start, end),
+            targets: data.targets().slice(start, end),
+            weights: data.weights().map(|weights| &weights[start..end]),
+        }
     }
 }
 
@@ -23,6 +28,7 @@ pub(super) struct Batch<T> {
     inputs: Array2<T>,
     labels: Vec<usize>,
     values: Array2<T>,
+    weights: Vec<T>,
 }
 
 impl<T: Scalar> Batch<T> {
@@ -32,6 +38,7 @@ impl<T: Scalar> Batch<T> {
             inputs: Array2::zeros((rows, data.inputs().ncols())),
             labels: Vec::with_capacity(rows),
             values: Array2::zeros((rows, targets.columns().unwrap_or(0))),
+            weights: Vec::with_capacity(if data.weights().is_some() { rows } else { 0 }),
         }
     }
 
@@ -49,7 +56,12 @@ impl<T: Scalar> Batch<T> {
                 Targets::Values(rows_of(self.values.view(), 0, rows))
             }
         };
-        Part { inputs: rows_of(self.inputs.view(), 0, rows), targets }
+        let weights = data.weights().map(|weights| {
+            self.weights.clear();
+            self.weights.extend(places.iter().map(|&i| weights[i]));
+            &*self.weights
+        });
+        Part { inputs: rows_of(self.inputs.view(), 0, rows), targets, weights }
     }
 }
 

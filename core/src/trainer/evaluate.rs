@@ -5,7 +5,7 @@ use ndarray::{Array2, Axis, Slice};
 use super::batch::{Batch, Part};
 use super::report::Evaluation;
 use crate::metric::Metric;
-use crate::{Backend, Dataset, Error, Loss, Network, Result, Scalar, Score, Targets, Workspace};
+use crate::{Backend, Dataset, Error, Loss, Network, Result, Scalar, Score, Targets, Weighted, Workspace};
 
 /// A sum of scores, each weighted by its rows or by their weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -77,7 +77,7 @@ pub(super) fn measure<T: Scalar>(
     rows: Option<&[usize]>,
     metrics: &[Box<dyn Metric<T> + '_>],
 ) -> Result<Evaluation> {
-    fits(network, data)?;
+    fits(network, loss, data)?;
     check_rows(data, rows)?;
     let n = rows.map_or(data.len(), <[usize]>::len);
     let batch = n.min(1024);
@@ -88,12 +88,14 @@ pub(super) fn measure<T: Scalar>(
     let mut sum = Total::default();
     for start in (0..n).step_by(batch) {
         let end = n.min(start + batch);
-        let Part { inputs, targets } = match rows {
+        let Part { inputs, targets, weights } = match rows {
             Some(rows) => gathered.gather(data, &rows[start..end]),
             None => Part::of(data, start, end),
         };
-        let score = network.score(backend, loss, &inputs, targets, &mut workspace)?;
-        sum.add(score, end - start, (end - start) as f64);
+        let weighted = weights.map(|weights| Weighted::new(loss, weights));
+        let of_part: &dyn Loss<T> = weighted.as_ref().map_or(loss, |weighted| weighted);
+        let score = network.score(backend, of_part, &inputs, targets, &mut workspace)?;
+        sum.add(score, end - start, loss.total_weight(targets, weights));
         if !metrics.is_empty() {
             // Once more, since a loss may have left out what the network ends with.
             let output = network.forward(backend, &inputs, &mut workspace)?;
@@ -102,6 +104,9 @@ pub(super) fn measure<T: Scalar>(
     }
     let mut evaluation = sum.mean();
     if !metrics.is_empty() {
+        // A loss may tell of one target by several outputs, its value first.
+        let columns = data.targets().columns().unwrap_or(outputs.ncols());
+        let outputs = outputs.slice_axis(Axis(1), Slice::from(..columns));
         let targets = Chosen::new(data, rows);
         let of = |metric: &(dyn Metric<T> + '_)| {
             (metric.name().to_owned(), metric.evaluate(&outputs, targets.of(data)))
@@ -151,7 +156,7 @@ pub(super) fn check_rows<T: Scalar>(data: &Dataset<'_, T>, rows: Option<&[usize]
 }
 
 /// Refuses data that the network has no inputs or outputs for.
-pub(super) fn fits<T: Scalar>(network: &Network<T>, data: &Dataset<'_, T>) -> Result<()> {
+pub(super) fn fits<T: Scalar>(network: &Network<T>, loss: &dyn Loss<T>, data: &Dataset<'_, T>) -> Result<()> {
     if data.inputs().ncols() != network.input_size() {
         return Err(Error::Shape {
             operation: "training",
@@ -163,7 +168,7 @@ pub(super) fn fits<T: Scalar>(network: &Network<T>, data: &Dataset<'_, T>) -> Re
     // A network of one output has its classes 0 and 1 in it.
     let columns = match data.targets().columns() {
         None => network.output_size().max(2),
-        Some(_) => network.output_size(),
+        Some(_) => loss.target_columns(network.output_size()),
     };
     data.targets().check("training", data.len(), columns)
 }

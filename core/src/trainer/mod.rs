@@ -340,10 +340,10 @@ impl<'a, T: Scalar> Trainer<'a, T> {
                 if known.is_empty() { "a metric of the trainer".to_owned() } else { known.join(", ") };
             return Err(Error::Unknown { what: "metric to monitor", name: name.clone(), expected });
         }
-        fits(network, data)?;
+        fits(network, &*self.loss, data)?;
         match &self.validation {
             Some((data, rows)) => {
-                fits(network, data)?;
+                fits(network, &*self.loss, data)?;
                 check_rows(data, rows.as_deref())
             }
             None => Ok(()),

@@ -10,7 +10,7 @@ use super::stopping::StoppingState;
 use crate::random::{Generator, Stream};
 use crate::{
     Accumulate, Backend, Dataset, Gradients, Loss, Mode, Network, OptimizerState, PlateauState, Result,
-    Scalar, Score, Workspace,
+    Scalar, Score, Weighted, Workspace,
 };
 
 /// Everything that a run consists of besides the network and the trainer's settings.
@@ -143,7 +143,11 @@ fn with_loss<T: Scalar, R>(
     part: &Part<'_, T>,
     work: impl FnOnce(&dyn Loss<T>, f64) -> Result<R>,
 ) -> Result<R> {
-    work(loss, part.targets.len() as f64)
+    let weight = loss.total_weight(part.targets, part.weights);
+    match part.weights {
+        Some(weights) => work(&Weighted::new(loss, weights), weight),
+        None => work(loss, weight),
+    }
 }
 
 impl<T: Scalar> Trainer<'_, T> {
@@ -170,6 +174,7 @@ impl<T: Scalar> Trainer<'_, T> {
         let finished = result?;
         if let Some(best) = run.stopping.best.as_ref().filter(|_| finished) {
             network.parameters_mut().copy_from_slice(&best.parameters);
+            network.buffers_mut().copy_from_slice(&best.buffers);
         }
         let history = run.history.clone();
         self.state = Some(run);
@@ -325,6 +330,7 @@ impl<T: Scalar> Trainer<'_, T> {
                 let how = Accumulate::Replace;
                 let score = network.gradient(backend, loss, inputs, *targets, mode, how, workspace)?;
                 if score.loss.is_finite() {
+                    network.update_buffers(workspace);
                     let gradient = workspace.gradient();
                     optimizer.step(backend, &mut run.optimizer, gradient, network.parameters_mut())?;
                 }
@@ -448,7 +454,9 @@ fn gradient_of<T: Scalar>(
         if !score.loss.is_finite() {
             return Ok((score, total));
         }
-        let _ = update_buffers;
+        if update_buffers {
+            network.update_buffers(workspace);
+        }
     }
     if total.weight > 0.0 {
         let scale = T::of(1.0 / total.weight);

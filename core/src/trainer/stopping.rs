@@ -36,7 +36,7 @@ pub struct EarlyStopping {
     pub patience: usize,
     /// By how much a value must be better to count as improvement.
     pub min_delta: f64,
-    /// Whether the network gets the parameters of its best epoch at the end.
+    /// Whether the network gets the parameters and buffers of its best epoch at the end.
     pub restore_best: bool,
 }
 
@@ -68,6 +68,8 @@ pub struct Best<T> {
     pub value: f64,
     /// The network's parameters after it.
     pub parameters: Vec<T>,
+    /// The network's buffers after it.
+    pub buffers: Vec<T>,
 }
 
 /// What early stopping remembers.
@@ -101,7 +103,8 @@ impl EarlyStopping {
             Some(than) => value < than - by,
         };
         if self.restore_best && better(value, state.best.as_ref().map(|best| best.value), 0.0) {
-            state.best = Some(Best { epoch, value, parameters: network.parameters().to_vec() });
+            let (parameters, buffers) = (network.parameters().to_vec(), network.buffers().to_vec());
+            state.best = Some(Best { epoch, value, parameters, buffers });
         }
         if better(value, state.reached, self.min_delta) {
             (state.reached, state.bad) = (Some(value), 0);
