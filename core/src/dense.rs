@@ -5,7 +5,7 @@ use ndarray::{ArrayRef2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 use crate::layer::{Kept, Layer, Parameter, Pass, matrix, matrix_mut};
 use crate::loss::{Link, link_of};
 use crate::random::Generator;
-use crate::{Accumulate, Activation, Descent, Initializer, Result, Scalar, Slope};
+use crate::{Accumulate, Activation, Descent, Initializer, LayerConfig, Result, Scalar, Slope};
 
 /// A dense (fully connected) layer with its activation: a_j = g(W a_k + b).
 ///
@@ -90,6 +90,14 @@ impl<T: Scalar> Layer<T> for Dense {
 
     fn output_size(&self) -> usize {
         self.outputs
+    }
+
+    fn config(&self) -> Option<LayerConfig> {
+        let Self { outputs, activation, bias, .. } = *self;
+        let usual = Self::new(self.inputs, outputs, activation);
+        let weights = (self.weights != usual.weights).then_some(self.weights);
+        let biases = (self.biases != usual.biases).then_some(self.biases);
+        Some(LayerConfig::Dense { outputs, activation, bias, weights, biases })
     }
 
     fn check(&self) -> Result<()> {

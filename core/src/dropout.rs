@@ -4,7 +4,7 @@ use ndarray::ArrayRef2;
 
 use crate::layer::{Kept, Layer, Mode, Pass, elements_mut};
 use crate::random::{Generator, Stream};
-use crate::{Error, Result, Scalar};
+use crate::{Error, LayerConfig, Result, Scalar};
 
 /// Dropout: in training each output is 0 with the probability p, else a_k / (1 − p); otherwise it is a_k.
 ///
@@ -44,6 +44,10 @@ impl<T: Scalar> Layer<T> for Dropout {
 
     fn output_size(&self) -> usize {
         self.size
+    }
+
+    fn config(&self) -> Option<LayerConfig> {
+        Some(LayerConfig::Dropout { probability: self.probability })
     }
 
     fn check(&self) -> Result<()> {

@@ -68,7 +68,7 @@ use ndarray::{ArrayRef2, ArrayView2, ArrayViewMut2, Axis};
 
 use crate::loss::Link;
 use crate::random::Generator;
-use crate::{Accumulate, Backend, Descent, Result, Scalar, Slope};
+use crate::{Accumulate, Backend, Descent, LayerConfig, Result, Scalar, Slope};
 
 /// A parameter of a layer: a matrix or a vector.
 ///
@@ -248,6 +248,11 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// [`Error::Setting`](crate::Error::Setting).
     fn check(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// The layer as a description that files can hold; none for a kind that [`LayerConfig`] does not know.
+    fn config(&self) -> Option<LayerConfig> {
+        None
     }
 
     /// The parameters, in the order in which they lie in the flat vector.

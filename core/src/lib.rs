@@ -11,6 +11,7 @@ mod backend;
 pub mod backprop;
 mod builder;
 pub mod check;
+mod config;
 mod dense;
 mod dropout;
 mod error;
@@ -27,6 +28,8 @@ pub mod random;
 mod residual;
 mod scalar;
 mod schedule;
+#[cfg(feature = "serde")]
+mod serialize;
 mod softmax;
 mod split;
 mod stack;
@@ -38,6 +41,7 @@ mod workspace;
 pub use activation::Activation;
 pub use backend::{Accumulate, Backend, Descent, Slope};
 pub use builder::NetworkBuilder;
+pub use config::{LayerConfig, NetworkConfig};
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use error::{Error, Result, Shape};
@@ -58,7 +62,7 @@ pub use network::{NamedParameter, Network};
 pub use norm::{BatchNorm, LayerNorm, RmsNorm};
 pub use optimizer::{
     Adadelta, Adagrad, Adam, Adamax, Decay, Gradients, Group, Lbfgs, Lion, Minimize, Muon, Nadam,
-    OPTIMIZER_NAMES, Objective, Optimizer, OptimizerState, Part, Radam, RmsProp, Rprop, Sgd,
+    OPTIMIZER_NAMES, Objective, Optimizer, OptimizerConfig, OptimizerState, Part, Radam, RmsProp, Rprop, Sgd,
     optimizer_by_name,
 };
 pub use prelu::Prelu;
@@ -70,7 +74,7 @@ pub use split::{Split, balanced_weights};
 pub use targets::{Dataset, Targets};
 pub use trainer::{
     Best, Callback, EarlyStopping, Epoch, Evaluation, Monitor, RateCurve, RateFinder, RunState, Step,
-    StoppingState, Total, Trainer, evaluate, evaluate_rows,
+    StoppingState, Total, Trainer, TrainerConfig, evaluate, evaluate_rows,
 };
 pub use update::{Rule, Update};
 pub use workspace::Workspace;

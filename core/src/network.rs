@@ -76,6 +76,20 @@ impl<T: Scalar> Network<T> {
         Ok(network)
     }
 
+    /// A network of layers that fit together, with these parameters and buffers, flat as [`Network::parameters`] and [`Network::buffers`] are.
+    ///
+    /// # Errors
+    /// As [`Network::new`]; [`Error::Shape`](crate::Error::Shape) for another number of parameters or buffers than the layers have.
+    pub fn from_parts(layers: Vec<Arc<dyn Layer<T>>>, parameters: &[T], buffers: &[T]) -> Result<Self> {
+        let stack = Stack::new("the network", layers)?;
+        let what = "putting a network together";
+        crate::check::same_length(what, "the parameters", parameters.len(), stack.parameters_len())?;
+        crate::check::same_length(what, "the buffers", buffers.len(), stack.buffers_len())?;
+        let mut own = Aligned::new(T::zero(), parameters.len());
+        own.copy_from_slice(parameters);
+        Ok(Self { stack, parameters: own, buffers: buffers.to_vec() })
+    }
+
     /// Sets all parameters and buffers to the initial values that `seed` means.
     pub fn initialize(&mut self, seed: u64) {
         self.stack.initialize(&mut Generator::new(seed, Stream::Initial), &mut self.parameters);

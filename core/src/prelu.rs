@@ -4,7 +4,7 @@ use ndarray::{ArrayRef2, Zip};
 
 use crate::layer::{Kept, Layer, Parameter, Pass};
 use crate::random::Generator;
-use crate::{Accumulate, Error, Result, Scalar};
+use crate::{Accumulate, Error, LayerConfig, Result, Scalar};
 
 /// The parametric ReLU a_j = a_k for a_k > 0 and w a_k elsewhere, w being trained.
 ///
@@ -56,6 +56,11 @@ impl<T: Scalar> Layer<T> for Prelu {
 
     fn output_size(&self) -> usize {
         self.size
+    }
+
+    fn config(&self) -> Option<LayerConfig> {
+        let per_input = self.parameters[0].rows != 1;
+        Some(LayerConfig::Prelu { per_input, initial: self.initial })
     }
 
     fn check(&self) -> Result<()> {

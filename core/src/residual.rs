@@ -5,10 +5,11 @@ use std::sync::Arc;
 use ndarray::ArrayRef2;
 
 use crate::backprop::Chain;
+use crate::config::configs;
 use crate::layer::{Below, Change, Kept, Layer, Parameter, Pass, elements, matrix};
 use crate::random::Generator;
 use crate::stack::Stack;
-use crate::{Accumulate, Error, Result, Scalar};
+use crate::{Accumulate, Error, LayerConfig, Result, Scalar};
 
 /// A residual (skip) block: a_j = F(a_k) + a_k, with F a chain of layers that has as many outputs as inputs.
 ///
@@ -91,6 +92,10 @@ impl<T: Scalar> Layer<T> for Residual<T> {
 
     fn output_size(&self) -> usize {
         self.size()
+    }
+
+    fn config(&self) -> Option<LayerConfig> {
+        Some(LayerConfig::Residual { layers: configs(self.layers())? })
     }
 
     fn parameters(&self) -> &[Parameter] {

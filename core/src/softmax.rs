@@ -4,7 +4,7 @@ use ndarray::ArrayRef2;
 
 use crate::layer::{Kept, Layer, Pass, matrix, matrix_mut};
 use crate::loss::{Link, link_of};
-use crate::{Activation, Result, Scalar, Slope};
+use crate::{Activation, LayerConfig, Result, Scalar, Slope};
 
 /// Softmax over the row, p_i = e^(z_i) / Σ_j e^(z_j), with its full Jacobian diag(p) − p pᵀ.
 ///
@@ -33,6 +33,10 @@ impl<T: Scalar> Layer<T> for Softmax {
 
     fn output_size(&self) -> usize {
         self.size
+    }
+
+    fn config(&self) -> Option<LayerConfig> {
+        Some(LayerConfig::Softmax {})
     }
 
     fn link(&self) -> Option<Link> {
@@ -86,6 +90,10 @@ impl<T: Scalar> Layer<T> for LogSoftmax {
 
     fn output_size(&self) -> usize {
         self.size
+    }
+
+    fn config(&self) -> Option<LayerConfig> {
+        Some(LayerConfig::LogSoftmax {})
     }
 
     fn link(&self) -> Option<Link> {
@@ -148,6 +156,10 @@ impl<T: Scalar> Layer<T> for Elementwise {
 
     fn output_size(&self) -> usize {
         self.size
+    }
+
+    fn config(&self) -> Option<LayerConfig> {
+        Some(LayerConfig::Activation { function: self.activation })
     }
 
     fn check(&self) -> Result<()> {

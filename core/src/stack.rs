@@ -39,6 +39,8 @@ impl<T: Scalar> Stack<T> {
             layer.check()?;
             size = layer.output_size();
         }
+        check_len(layers.iter().flat_map(|layer| layer.parameters()))?;
+        check_len(layers.iter().flat_map(|layer| layer.buffers()))?;
         let ranges = in_turn(layers.iter().map(|layer| layer.parameters()));
         let buffer_ranges = in_turn(layers.iter().map(|layer| layer.buffers()));
         Ok(Self { layers, ranges, buffer_ranges })
@@ -106,6 +108,28 @@ impl<T: Scalar> Stack<T> {
     /// How many layers there are, those inside of others counted as well.
     pub(crate) fn count(&self) -> usize {
         self.layers.iter().map(|layer| layer.count()).sum()
+    }
+}
+
+/// Refuses more scalars than memory could have addresses for.
+fn check_len<'a>(mut parameters: impl Iterator<Item = &'a Parameter>) -> Result<()> {
+    let largest = isize::MAX.unsigned_abs() / 64;
+    let mut sum = 0_usize;
+    let too_large = parameters.find(|parameter| {
+        let len = parameter.rows.saturating_mul(parameter.columns.unwrap_or(1));
+        sum = sum.saturating_add(len);
+        sum > largest
+    });
+    match too_large {
+        Some(Parameter { rows, columns, .. }) => {
+            let shape = columns.map_or(rows.to_string(), |columns| format!("{rows}×{columns}"));
+            Err(Error::setting(
+                "the shape of a parameter",
+                shape,
+                "one that fits into memory with the others",
+            ))
+        }
+        None => Ok(()),
     }
 }
 

@@ -5,7 +5,7 @@ use ndarray::ArrayRef2;
 use super::{add_gradient, check_epsilon, gradient_of_affine, scale, scale_and_shift, weight_and_bias};
 use crate::layer::{Below, Change, Kept, Layer, Mode, Parameter, Pass, apply_change, elements, elements_mut};
 use crate::random::Generator;
-use crate::{Accumulate, Error, Result, Scalar};
+use crate::{Accumulate, Error, LayerConfig, Result, Scalar};
 
 /// Batch normalisation: a_j = γ ⊙ â + β with â = (a_k − μ) / √(v + ε), μ and v being each input's mean and variance.
 ///
@@ -107,6 +107,11 @@ impl<T: Scalar> Layer<T> for BatchNorm {
 
     fn output_size(&self) -> usize {
         self.size
+    }
+
+    fn config(&self) -> Option<LayerConfig> {
+        let Self { epsilon, momentum, affine, .. } = *self;
+        Some(LayerConfig::BatchNorm { epsilon, momentum, affine })
     }
 
     fn check(&self) -> Result<()> {

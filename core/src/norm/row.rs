@@ -5,7 +5,7 @@ use ndarray::ArrayRef2;
 use super::{check_epsilon, gradient_of_affine, reduce, scale, scale_and_shift, weight_and_bias};
 use crate::layer::{Kept, Layer, Parameter, Pass, elements, elements_mut};
 use crate::random::Generator;
-use crate::{Accumulate, Result, Scalar};
+use crate::{Accumulate, LayerConfig, Result, Scalar};
 
 /// Layer normalisation: a_j = γ ⊙ â + β with â = (a_k − μ) / √(v + ε), μ and v being the row's mean and variance Σ (a − μ)²/n.
 ///
@@ -163,7 +163,7 @@ fn backward<T: Scalar, L: Rowwise>(
 }
 
 macro_rules! layer {
-    ($layer:ty, $name:literal, |$self:ident| $check:expr) => {
+    ($layer:ty, $name:literal, |$self:ident| $config:expr, $check:expr) => {
         impl<T: Scalar> Layer<T> for $layer {
             fn name(&self) -> &'static str {
                 $name
@@ -175,6 +175,10 @@ macro_rules! layer {
 
             fn output_size(&self) -> usize {
                 self.size
+            }
+
+            fn config(&$self) -> Option<LayerConfig> {
+                Some($config)
             }
 
             fn check(&$self) -> Result<()> {
@@ -232,5 +236,15 @@ macro_rules! layer {
     };
 }
 
-layer!(LayerNorm, "layer-norm", |self| check_epsilon(self.epsilon));
-layer!(RmsNorm, "rms-norm", |self| self.epsilon.map_or(Ok(()), check_epsilon));
+layer!(
+    LayerNorm,
+    "layer-norm",
+    |self| LayerConfig::LayerNorm { epsilon: self.epsilon, affine: self.affine > 0, bias: self.affine > 1 },
+    check_epsilon(self.epsilon)
+);
+layer!(
+    RmsNorm,
+    "rms-norm",
+    |self| LayerConfig::RmsNorm { epsilon: self.epsilon, affine: self.affine > 0 },
+    self.epsilon.map_or(Ok(()), check_epsilon)
+);

@@ -22,7 +22,7 @@ pub use adam::{Adam, Adamax, Nadam, Radam};
 pub use adaptive::{Adadelta, Adagrad};
 pub use lbfgs::Lbfgs;
 pub use muon::Muon;
-pub use registry::{OPTIMIZER_NAMES, optimizer_by_name};
+pub use registry::{OPTIMIZER_NAMES, OptimizerConfig, optimizer_by_name};
 pub use rmsprop::RmsProp;
 pub use sgd::Sgd;
 pub use signs::{Lion, Rprop};

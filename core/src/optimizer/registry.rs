@@ -1,5 +1,7 @@
 //! Optimisers by name.
 
+use std::collections::BTreeMap;
+
 use super::{
     Adadelta, Adagrad, Adam, Adamax, Lbfgs, Lion, Muon, Nadam, Optimizer, Radam, RmsProp, Rprop, Sgd,
 };
@@ -46,6 +48,52 @@ pub fn optimizer_by_name<T: Scalar>(name: &str) -> Result<Box<dyn Optimizer<T>>>
             return Err(Error::Unknown { what: "optimiser", name: name.to_owned(), expected });
         }
     })
+}
+
+/// An optimiser as a description: its name, and those of its settings that differ from the defaults.
+///
+/// ```
+/// use chainrule_core::{Optimizer, OptimizerConfig};
+/// let config = OptimizerConfig::new("adamw").set("weight-decay", 0.1);
+/// assert_eq!(config.build::<f32>()?.name(), "adamw");
+/// assert!(config.set("momentum", 0.9).build::<f32>().is_err());
+/// # Ok::<(), chainrule_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
+pub struct OptimizerConfig {
+    /// One of [`OPTIMIZER_NAMES`].
+    pub name: String,
+    /// Settings by name, as [`Optimizer::set`] takes them.
+    #[cfg_attr(feature = "serde", serde(flatten))]
+    pub settings: BTreeMap<String, f64>,
+}
+
+impl OptimizerConfig {
+    /// With its defaults.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), settings: BTreeMap::new() }
+    }
+
+    /// With another value of a setting.
+    #[must_use]
+    pub fn set(mut self, name: impl Into<String>, value: f64) -> Self {
+        self.settings.insert(name.into(), value);
+        self
+    }
+
+    /// The optimiser.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] for the name of no optimiser or setting, [`Error::Setting`] for a value out of range.
+    pub fn build<T: Scalar>(&self) -> Result<Box<dyn Optimizer<T>>> {
+        let mut optimizer = optimizer_by_name(&self.name)?;
+        for (name, &value) in &self.settings {
+            optimizer.set(name, value)?;
+        }
+        Ok(optimizer)
+    }
 }
 
 #[cfg(test)]

@@ -17,10 +17,22 @@ use crate::{Backend, Error, Network, Result, Scalar};
 /// assert!(slow_first_layer.matches("0.bias") && !slow_first_layer.matches("10.bias"));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case", deny_unknown_fields)
+)]
 pub struct Group {
     pattern: String,
+    #[cfg_attr(feature = "serde", serde(default = "one"))]
     rate: f64,
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     decay: Option<f64>,
+}
+
+#[cfg(feature = "serde")]
+fn one() -> f64 {
+    1.0
 }
 
 impl Group {
@@ -70,8 +82,15 @@ impl Group {
 
 /// What happens to the gradient before any optimiser sees it, and which parameters are treated differently.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case", deny_unknown_fields, default)
+)]
 pub struct Gradients {
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     clip_norm: Option<f64>,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     clip_value: Option<f64>,
     l1: f64,
     groups: Vec<Group>,

@@ -6,6 +6,11 @@ use crate::{Error, Result};
 ///
 /// It is configuration; what it remembers is a [`PlateauState`].
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case", deny_unknown_fields, default)
+)]
 pub struct Plateau {
     /// The factor, below 1.
     pub factor: f64,
@@ -40,8 +45,14 @@ impl Default for Plateau {
 
 /// What a [`Plateau`] remembers.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case", deny_unknown_fields)
+)]
 pub struct PlateauState {
     /// The best value so far.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serialize::optional_number"))]
     pub best: Option<f64>,
     /// The bad epochs since.
     pub bad: u64,

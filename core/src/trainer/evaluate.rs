@@ -9,12 +9,18 @@ use crate::{Backend, Dataset, Error, Loss, Network, Result, Scalar, Score, Targe
 
 /// A sum of scores, each weighted by its rows or by their weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case", deny_unknown_fields)
+)]
 pub struct Total {
     /// The rows.
     pub rows: usize,
     /// The sum of their weights; their number, where they have none.
     pub weight: f64,
     /// The sum of their losses times these.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serialize::number"))]
     pub loss: f64,
     /// How many are right, where that is counted.
     pub correct: Option<usize>,

@@ -1,6 +1,7 @@
 //! Training: epochs of mini-batches, with validation, schedules, early stopping and callbacks.
 
 mod batch;
+mod config;
 mod evaluate;
 mod finder;
 mod report;
@@ -17,6 +18,7 @@ use crate::{
 
 use evaluate::{check_rows, fits};
 
+pub use config::TrainerConfig;
 pub use evaluate::{Total, evaluate, evaluate_rows};
 pub use finder::{RateCurve, RateFinder};
 pub use report::{Callback, Epoch, Evaluation, Step};

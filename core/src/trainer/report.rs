@@ -26,6 +26,11 @@ pub struct Step {
 
 /// What a callback learns after an epoch.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case", deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct Epoch {
     /// The epoch, counted from 1.
@@ -44,13 +49,20 @@ pub struct Epoch {
 
 /// A loss, and what else was measured with it.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case", deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct Evaluation {
     /// The mean loss over the samples, without the L2 term.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serialize::number"))]
     pub loss: f64,
     /// The fraction of samples whose class is right, where targets are classes.
     pub accuracy: Option<f64>,
     /// Each metric asked for, by name.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serialize::named_numbers"))]
     pub metrics: Vec<(String, f64)>,
 }
 

@@ -1,5 +1,9 @@
 //! Stopping early, and what decides it.
 
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+
 use super::report::{Epoch, Evaluation};
 use crate::{Error, Network, Result, Scalar};
 
@@ -13,6 +17,29 @@ pub enum Monitor {
     Accuracy,
     /// A metric of [`Trainer::metric`](crate::Trainer::metric) by its name, on the validation data.
     Metric(String),
+}
+
+impl fmt::Display for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Loss => "loss",
+            Self::Accuracy => "accuracy",
+            Self::Metric(name) => name,
+        })
+    }
+}
+
+impl FromStr for Monitor {
+    type Err = Infallible;
+
+    /// Reads `loss`, `accuracy`, or the name of a metric.
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text {
+            "loss" => Self::Loss,
+            "accuracy" => Self::Accuracy,
+            metric => Self::Metric(metric.to_owned()),
+        })
+    }
 }
 
 impl Monitor {
@@ -31,13 +58,25 @@ impl Monitor {
 
 /// Ends the training after `patience` epochs in a row without improvement, and gives back the best network.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case", deny_unknown_fields)
+)]
 pub struct EarlyStopping {
     /// The epochs without improvement after which training ends.
     pub patience: usize,
     /// By how much a value must be better to count as improvement.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub min_delta: f64,
     /// Whether the network gets the parameters and buffers of its best epoch at the end.
+    #[cfg_attr(feature = "serde", serde(default = "yes"))]
     pub restore_best: bool,
+}
+
+#[cfg(feature = "serde")]
+fn yes() -> bool {
+    true
 }
 
 impl EarlyStopping {
