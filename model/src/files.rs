@@ -1,0 +1,72 @@
+//! Files written whole or not at all.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use tempfile::{Builder, NamedTempFile};
+
+use crate::{Error, Result};
+
+/// How the names of files begin that are not whole yet. A program that is killed leaves them behind.
+pub(crate) const UNFINISHED: &str = ".chainrule-";
+
+/// Writes `bytes` to `path`: to a new file beside it, which takes its place when it is safely on disk. Whatever happens, at
+/// `path` lies the old file or the new one.
+///
+/// # Errors
+/// [`Error::File`], with the old file as it was.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let failure = |cause| Error::writing(path, cause);
+    let mut file = beside(path)?;
+    file.write_all(bytes).map_err(failure)?;
+    file.as_file().sync_all().map_err(failure)?;
+    file.persist(path).map_err(|error| failure(error.error))?;
+    sync_folder(folder_of(path)).map_err(failure)
+}
+
+/// Fails if a file could not be written to `path`: better now than after an hour of training.
+///
+/// # Errors
+/// [`Error::File`]; [`Error::Unfit`] for a folder, or a path without a file's name.
+pub fn check_writable(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::unfit(path.display().to_string(), "a folder", "a file to write"));
+    }
+    if path.file_name().is_none() {
+        return Err(Error::unfit(format!("`{}`", path.display()), "no file's name", "a file to write"));
+    }
+    beside(path).map(drop)
+}
+
+/// The bytes of a regular file. (To read a pipe could take forever.)
+///
+/// # Errors
+/// [`Error::File`]; [`Error::Unfit`] for anything else than a regular file.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    let failure = |cause| Error::reading(path, cause);
+    if !fs::metadata(path).map_err(failure)?.is_file() {
+        return Err(Error::unfit(path.display().to_string(), "no regular file", "one"));
+    }
+    fs::read(path).map_err(failure)
+}
+
+/// A new file in the folder of `path`, with the permissions that any new file gets.
+fn beside(path: &Path) -> Result<NamedTempFile> {
+    let mut builder = Builder::new();
+    builder.prefix(UNFINISHED);
+    #[cfg(unix)]
+    let all = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    #[cfg(unix)]
+    builder.permissions(all);
+    builder.tempfile_in(folder_of(path)).map_err(|cause| Error::writing(path, cause))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes a renaming in the folder last through a loss of power, where folders can be opened.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
