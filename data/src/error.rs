@@ -49,6 +49,19 @@ pub enum Error {
         expected: String,
     },
 
+    /// A category that the training data did not have, in a column of a table.
+    #[error("{file}{position}: found the unknown category {found}, expected one of {expected}")]
+    UnknownCategory {
+        /// The file, or the name that was given to a reader.
+        file: String,
+        /// Where in that file.
+        position: Position,
+        /// The category.
+        found: String,
+        /// Those that are known.
+        expected: String,
+    },
+
     /// A data set that has to be fetched first is not in the folder where it was looked for.
     #[error("{data} is not in {folder} ({chosen_by}): no {}; {help}", .missing.join(", no "), folder = .folder.display())]
     Missing {
@@ -127,6 +140,15 @@ pub(crate) fn shortened(text: &str) -> String {
 /// `text` as a message quotes it.
 pub(crate) fn quoted(text: &str) -> String {
     if text.is_empty() { "nothing".to_owned() } else { format!("`{}`", shortened(text)) }
+}
+
+/// A list for a message, cut where it is long.
+pub(crate) fn shortened_list(list: &str) -> String {
+    const LONGEST: usize = 120;
+    match list.char_indices().nth(LONGEST) {
+        None => list.escape_debug().to_string(),
+        Some((cut, _)) => format!("{}…", list[..cut].escape_debug()),
+    }
 }
 
 /// `1 row`, `2 rows`.

@@ -2,7 +2,8 @@
 //!
 //! | what | where | gives |
 //! | --- | --- | --- |
-//! | CSV files with a column of classes | [`csv`] | [`LabelledData`] |
+//! | CSV files | [`csv`] | a [`Table`], of which an [`Encoder`] makes inputs and targets |
+//! | CSV files of numbers and a class | [`csv::read`] | [`LabelledData`] |
 //! | MNIST and its look-alikes (four IDX files) | [`mnist`] | [`Split`] of [`LabelledData`] |
 //! | any IDX file of unsigned bytes | [`idx`] | [`ArrayD<u8>`](ndarray::ArrayD) |
 //! | 1,797 handwritten digits, compiled in | [`digits()`], [`digits_split()`] | [`LabelledData`], [`Split`] |
@@ -23,16 +24,23 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod classes;
 mod digits;
+mod encoder;
 mod error;
 mod labelled;
 mod shuffle;
 mod source;
+mod table;
 
 pub mod csv;
 pub mod idx;
 pub mod mnist;
 
 pub use digits::{digits, digits_split};
+pub use encoder::{
+    Answers, Coding, Encoded, Encoder, EncoderOptions, Feature, FillCategories, FillNumbers, Target,
+};
 pub use error::{Error, Position};
 pub use labelled::{LabelledData, Split};
+pub use table::{Field, Table, Task};

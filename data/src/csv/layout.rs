@@ -1,0 +1,300 @@
+//! What the first row of a file settles for all of them.
+
+use super::{
+    Column, Expected, Header, Like, Options,
+    column::{Gather, Kind},
+    rows::Rows,
+};
+use crate::{
+    Error, Position, Task,
+    error::{counted, quoted, shortened_list},
+};
+
+/// Where a column's cells go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slot {
+    pub(super) target: bool,
+    /// Among the features, or among the targets.
+    pub(super) place: usize,
+}
+
+/// A column of the file that is read, and what has come of it.
+#[derive(Debug)]
+pub(super) struct Taken {
+    /// Its index in the file.
+    pub(super) column: usize,
+    pub(super) gather: Gather,
+}
+
+#[derive(Debug)]
+pub(super) struct Layout {
+    /// The line of the first row.
+    pub(super) line: u64,
+    /// For each column of the file where its cells go; nowhere for those that are ignored.
+    pub(super) slots: Vec<Option<Slot>>,
+    /// The columns' names; none without a header.
+    pub(super) names: Vec<String>,
+    pub(super) features: Vec<Taken>,
+    pub(super) targets: Vec<Taken>,
+    /// Whether nobody said what the first row is.
+    guessed: bool,
+}
+
+impl Layout {
+    fn new(line: u64, width: usize, features: Vec<Taken>, targets: Vec<Taken>) -> Self {
+        let mut slots = vec![None; width];
+        for (target, taken) in [(false, &features), (true, &targets)] {
+            for (place, taken) in taken.iter().enumerate() {
+                slots[taken.column] = Some(Slot { target, place });
+            }
+        }
+        Self { line, slots, names: Vec::new(), features, targets, guessed: false }
+    }
+
+    /// A header was taken for data, perhaps.
+    pub(super) fn doubtful(&self) -> bool {
+        self.guessed && self.names.is_empty()
+    }
+
+    /// Data was taken for a header, perhaps: all features are text in all rows, and the targets are as well, or a number stands
+    /// where their names should.
+    pub(super) fn perhaps_no_header(&self) -> bool {
+        let text = |taken: &Taken| matches!(taken.gather.kind, Kind::Categories { .. } | Kind::Classes);
+        self.guessed
+            && !self.names.is_empty()
+            && self.features.iter().all(text)
+            && self.targets.iter().all(|target| text(target) || is_number(&self.names[target.column]))
+    }
+}
+
+impl Rows<'_> {
+    /// Reads the first row and what it tells; then the first row of data is the current record.
+    pub(super) fn layout(&mut self, options: &Options, strict: bool) -> Result<Layout, Error> {
+        let rows = if strict { "rows of numbers and a class" } else { "rows of data" };
+        if !self.next()? {
+            return Err(self.file.malformed(Position::File, "no rows", rows));
+        }
+        let cells = self.cells();
+        let (mut layout, header) = match &options.expected {
+            Some(expected) => self.as_expected(&cells, expected, options)?,
+            None => self.as_chosen(&cells, options, strict)?,
+        };
+        layout.names = if header { cells } else { Vec::new() };
+        if let Some(like) = &options.like {
+            self.compare(&layout, like)?;
+        }
+        if header && !self.next()? {
+            return Err(self.file.malformed(Position::File, "a header and no rows", rows));
+        }
+        Ok(layout)
+    }
+
+    /// The layout that the options ask for, and whether the first row is a header.
+    fn as_chosen(&self, cells: &[String], options: &Options, strict: bool) -> Result<(Layout, bool), Error> {
+        let (width, line) = (cells.len(), self.line(0));
+        let least = options.targets.len() + 1;
+        if width < least {
+            let other =
+                [';', '\t', '|', ' ', ','].into_iter().find(|&other| width == 1 && cells[0].contains(other));
+            let hint = other.map(|other| format!(" (is the delimiter `{}`?)", other.escape_debug()));
+            let what = if strict { "features and a class" } else { "features and the targets" };
+            let expected = format!("at least {least}, for {what}{}", hint.unwrap_or_default());
+            return Err(self.file.malformed(Position::Line(line), counted(width, "column"), expected));
+        }
+        let all = |chosen: &[Column]| -> Result<Vec<usize>, Error> {
+            chosen.iter().map(|column| self.find(column, cells, options)).collect()
+        };
+        let targets = all(&options.targets)?;
+        let categorical = all(&options.categorical)?;
+        let ignored = all(&options.ignored)?;
+        if let Some(again) =
+            targets.iter().enumerate().find(|(place, column)| targets[..*place].contains(column))
+        {
+            return Err(Error::Argument {
+                name: "targets",
+                found: format!("column {} twice", again.1 + 1),
+                expected: "each column once".to_owned(),
+            });
+        }
+        let is_feature = |column: &usize| !targets.contains(column) && !ignored.contains(column);
+        let features: Vec<usize> = (0..width).filter(is_feature).collect();
+        if features.is_empty() {
+            return Err(self.file.malformed(
+                Position::Line(line),
+                "no feature",
+                "columns that are no targets",
+            ));
+        }
+        let named = [&options.targets, &options.categorical, &options.ignored]
+            .into_iter()
+            .flatten()
+            .any(|column| matches!(column, Column::Name(_)));
+        let header = match options.header {
+            Header::Yes => true,
+            Header::No => false,
+            Header::Auto if named => true,
+            Header::Auto => is_header(cells, &features, &targets).ok_or_else(|| {
+                let found = format!("numbered columns or a row of class {}", quoted(&cells[targets[0]]));
+                let expected = "to be told whether this line is a header";
+                self.file.malformed(Position::Line(line), found, expected)
+            })?,
+        };
+        let feature = |&column: &usize| {
+            let kind = match () {
+                () if strict => Kind::Numbers { detected: false },
+                () if categorical.contains(&column) => Kind::Categories { detected: false },
+                () => Kind::Open,
+            };
+            Taken { column, gather: Gather::new(kind, options.missing.is_some()) }
+        };
+        let target = |&column: &usize| {
+            let gather = match (&options.like, options.task) {
+                (Some(like), _) => Gather::closed(&like.class_names),
+                (None, Task::Classes) => Gather::new(Kind::Classes, false),
+                (None, Task::Values) => Gather::new(Kind::Numbers { detected: false }, false),
+                (None, Task::Auto) => Gather::new(Kind::Open, false),
+            };
+            Taken { column, gather }
+        };
+        let features = features.iter().map(feature).collect();
+        let mut layout = Layout::new(line, width, features, targets.iter().map(target).collect());
+        layout.guessed = options.header == Header::Auto && !named;
+        Ok((layout, header))
+    }
+
+    /// The column that is meant.
+    fn find(&self, column: &Column, cells: &[String], options: &Options) -> Result<usize, Error> {
+        let width = cells.len();
+        let index = match column {
+            Column::Last => width.checked_sub(1),
+            Column::Number(number) => number.checked_sub(1).filter(|&index| index < width),
+            Column::Name(_) if options.header == Header::No => {
+                return Err(Error::Argument {
+                    name: "label",
+                    found: "the name of a column in a file without a header".to_owned(),
+                    expected: "the column's number".to_owned(),
+                });
+            }
+            Column::Name(name) => cells.iter().position(|cell| cell == name),
+        };
+        index.ok_or_else(|| {
+            let (found, expected) = match column {
+                Column::Name(name) => (columns(cells), format!("one named {}", quoted(name))),
+                Column::Number(0) => (counted(width, "column"), "a column 0 (the first is 1)".to_owned()),
+                Column::Number(number) => {
+                    (counted(width, "column"), format!("at least {number}, for the one asked for"))
+                }
+                Column::Last => (counted(width, "column"), "at least 1".to_owned()),
+            };
+            self.file.malformed(Position::Line(self.line(0)), found, expected)
+        })
+    }
+
+    /// The layout of a file for a model that exists: the features it knows, by name if both have names, else by their
+    /// order; and its targets if they are there.
+    fn as_expected(
+        &self,
+        cells: &[String],
+        expected: &Expected,
+        options: &Options,
+    ) -> Result<(Layout, bool), Error> {
+        let (width, line) = (cells.len(), self.line(0));
+        let (features, targets) = (&expected.features, &expected.targets);
+        let index_of =
+            |name: &Option<String>| name.as_ref().and_then(|name| cells.iter().position(|cell| cell == name));
+        let by_name: Vec<Option<usize>> = features.iter().map(|field| index_of(&field.name)).collect();
+        let with_targets = width == expected.width;
+        let by_order = |place: usize| if with_targets { features[place].number - 1 } else { place };
+        let header = match options.header {
+            Header::Yes => true,
+            Header::No => false,
+            Header::Auto => {
+                by_name.iter().all(Option::is_some)
+                    || features.iter().enumerate().any(|(place, field)| {
+                        let cell = cells.get(by_order(place)).map_or("", String::as_str);
+                        let known =
+                            cell.is_empty() || options.missing_texts().iter().any(|text| text == cell);
+                        !field.categories && !known && cell.parse::<f64>().is_err()
+                    })
+            }
+        };
+        let (columns, answers): (Vec<usize>, Option<Vec<usize>>) =
+            if header && features.iter().all(|field| field.name.is_some()) {
+                let missing = features.iter().zip(&by_name).find(|(_, index)| index.is_none());
+                if let Some((field, _)) = missing {
+                    let name = quoted(field.name.as_deref().unwrap_or_default());
+                    let expected = format!("one named {name}");
+                    return Err(self.file.malformed(Position::Line(line), columns(cells), expected));
+                }
+                let answers = targets.iter().map(|field| index_of(&field.name)).collect();
+                (by_name.into_iter().flatten().collect(), answers)
+            } else if with_targets {
+                let answers = targets.iter().map(|field| Some(field.number - 1)).collect();
+                ((0..features.len()).map(by_order).collect(), answers)
+            } else if width == features.len() {
+                ((0..width).collect(), None)
+            } else {
+                let expected = format!(
+                    "{} features, or {} with what else the training data had",
+                    features.len(),
+                    counted(expected.width, "column")
+                );
+                return Err(self.file.malformed(Position::Line(line), counted(width, "column"), expected));
+            };
+        let take = |(field, column): (&super::ExpectedField, usize), categories| {
+            let kind = if field.categories { categories } else { Kind::Numbers { detected: false } };
+            Taken { column, gather: Gather::new(kind, field.optional) }
+        };
+        let features = features
+            .iter()
+            .zip(columns)
+            .map(|field| take(field, Kind::Categories { detected: false }))
+            .collect();
+        let targets =
+            targets.iter().zip(answers.unwrap_or_default()).map(|field| take(field, Kind::Classes)).collect();
+        Ok((Layout::new(line, width, features, targets), header))
+    }
+
+    /// Checks that the columns are those of the file read earlier.
+    fn compare(&self, layout: &Layout, like: &Like) -> Result<(), Error> {
+        if layout.features.len() != like.features {
+            let found = counted(layout.features.len(), "feature");
+            let expected = format!("{}, as in the data read before", like.features);
+            return Err(self.file.malformed(Position::Line(layout.line), found, expected));
+        }
+        if layout.names.is_empty() || like.feature_names.is_empty() {
+            return Ok(());
+        }
+        for (&Taken { column, .. }, before) in layout.features.iter().zip(&like.feature_names) {
+            let name = &layout.names[column];
+            if name != before {
+                let position = Position::Cell { line: layout.line, column: column + 1, name: None };
+                let expected = format!("{}, as in the data read before", quoted(before));
+                return Err(self.file.malformed(position, quoted(name), expected));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn columns(cells: &[String]) -> String {
+    let list = cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(", ");
+    format!("the columns {}", shortened_list(&list))
+}
+
+fn is_number(cell: &str) -> bool {
+    cell.parse::<f64>().is_ok()
+}
+
+/// See [`Header::Auto`]; nothing where it cannot be known.
+fn is_header(cells: &[String], features: &[usize], targets: &[usize]) -> Option<bool> {
+    let features = || features.iter().map(|&column| cells[column].as_str());
+    let counts_from =
+        |first: usize| features().enumerate().all(|(index, cell)| cell == (first + index).to_string());
+    if !features().any(is_number) {
+        return Some(features().any(|cell| !cell.is_empty()));
+    }
+    let texts = !targets.is_empty() && !targets.iter().any(|&column| is_number(&cells[column]));
+    let doubtful = features().count() > 2 && texts && (counts_from(0) || counts_from(1));
+    if doubtful { None } else { Some(false) }
+}
