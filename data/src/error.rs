@@ -99,6 +99,13 @@ pub enum Position {
     Byte(u64),
     /// A line, counted from 1.
     Line(u64),
+    /// An element of an array.
+    Element {
+        /// Its row, counted from 0.
+        row: usize,
+        /// Its column, counted from 0.
+        column: usize,
+    },
     /// A cell of a table.
     Cell {
         /// The line on which the cell begins, counted from 1.
@@ -118,6 +125,7 @@ impl fmt::Display for Position {
             Position::File => Ok(()),
             Position::Byte(byte) => write!(f, ", byte {byte}"),
             Position::Line(line) => write!(f, ", line {line}"),
+            Position::Element { row, column } => write!(f, ", element [{row}, {column}]"),
             Position::Cell { line, column, name: None } => write!(f, ", line {line}, column {column}"),
             Position::Cell { line, column, name: Some(name) } => {
                 write!(f, ", line {line}, column {column} ({})", shortened(name))

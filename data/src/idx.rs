@@ -53,12 +53,7 @@ pub fn from_reader(reader: impl Read, name: &str) -> Result<ArrayD<u8>, Error> {
 fn parse(mut source: Source<'_>) -> Result<ArrayD<u8>, Error> {
     let shape = header(&mut source)?;
     let start = 4 + 4 * shape.len() as u64;
-    // As ndarray counts, so that a length of 0 hides no overflow: the product of those above 0 has to fit in
-    // an isize.
-    let product = shape.iter().filter(|&&length| length > 0).try_fold(1_usize, |product, &length| {
-        product.checked_mul(length).filter(|&product| isize::try_from(product).is_ok())
-    });
-    let Some(product) = product else {
+    let Some(count) = element_count(&shape) else {
         return Err(malformed(
             &source,
             4,
@@ -66,7 +61,6 @@ fn parse(mut source: Source<'_>) -> Result<ArrayD<u8>, Error> {
             "a shape whose elements can be addressed",
         ));
     };
-    let count = if shape.contains(&0) { 0 } else { product };
     let elements = elements(&mut source, count)?;
     if elements.len() < count {
         let end = start + elements.len() as u64;
@@ -170,8 +164,18 @@ fn malformed(source: &Source<'_>, byte: u64, found: String, expected: &str) -> E
     }
 }
 
+/// How many elements an array of that shape has, if they can be addressed.
+pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
+    // As ndarray counts, so that a length of 0 hides no overflow: the product of those above 0 has to fit in
+    // an isize.
+    let product = shape.iter().filter(|&&length| length > 0).try_fold(1_usize, |product, &length| {
+        product.checked_mul(length).filter(|&product| isize::try_from(product).is_ok())
+    })?;
+    Some(if shape.contains(&0) { 0 } else { product })
+}
+
 /// `60000 × 28 × 28`.
-fn by(shape: &[usize]) -> String {
+pub(crate) fn by(shape: &[usize]) -> String {
     const MOST: usize = 8;
     let mut text = shape.iter().take(MOST).map(usize::to_string).collect::<Vec<_>>().join(" × ");
     if shape.len() > MOST {

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | CSV files | [`csv`] | a [`Table`], of which an [`Encoder`] makes inputs and targets |
 //! | CSV files of numbers and a class | [`csv::read`] | [`LabelledData`] |
+//! | NPY and NPZ files | [`npy`] | [`Array2`](ndarray::Array2) and [`Answers`] |
 //! | MNIST and its look-alikes (four IDX files) | [`mnist`] | [`Split`] of [`LabelledData`] |
 //! | any IDX file of unsigned bytes | [`idx`] | [`ArrayD<u8>`](ndarray::ArrayD) |
 //! | 1,797 handwritten digits, compiled in | [`digits()`], [`digits_split()`] | [`LabelledData`], [`Split`] |
@@ -36,6 +37,7 @@ mod table;
 pub mod csv;
 pub mod idx;
 pub mod mnist;
+pub mod npy;
 
 pub use digits::{digits, digits_split};
 pub use encoder::{
