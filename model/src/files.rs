@@ -9,7 +9,7 @@ use tempfile::{Builder, NamedTempFile};
 use crate::{Error, Result};
 
 /// How the names of files begin that are not whole yet. A program that is killed leaves them behind.
-pub(crate) const UNFINISHED: &str = ".chainrule-";
+const UNFINISHED: &str = ".chainrule-";
 
 /// Writes `bytes` to `path`: to a new file beside it, which takes its place when it is safely on disk. Whatever happens, at
 /// `path` lies the old file or the new one.
@@ -37,6 +37,18 @@ pub fn check_writable(path: &Path) -> Result<()> {
         return Err(Error::unfit(format!("`{}`", path.display()), "no file's name", "a file to write"));
     }
     beside(path).map(drop)
+}
+
+/// Removes what a killed program left unfinished in a folder that nobody else writes to.
+pub(crate) fn remove_unfinished(folder: &Path) -> Result<()> {
+    for entry in folder.read_dir().map_err(|cause| Error::reading(folder, cause))? {
+        let entry = entry.map_err(|cause| Error::reading(folder, cause))?;
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(UNFINISHED)) {
+            let file = entry.path();
+            fs::remove_file(&file).map_err(|cause| Error::File { file, done: "removed", cause })?;
+        }
+    }
+    Ok(())
 }
 
 /// The bytes of a regular file. (To read a pipe could take forever.)

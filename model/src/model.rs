@@ -180,21 +180,14 @@ impl Model {
     }
 
     fn new(tensors: StateDict) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct Version {
-            version: u32,
-        }
         let unfit = |found: String, expected: &str| Error::unfit(tensors.place(), found, expected);
         let json = tensors
             .metadata(KEY)
             .ok_or_else(|| unfit("safetensors without chainrule's metadata".to_owned(), "a model file"))?;
-        let unknown = |error| unfit(format!("metadata that cannot be understood ({error})"), "a model file");
-        let Version { version } = serde_json::from_str(json).map_err(unknown)?;
-        if version > VERSION {
-            let expected = format!("at most {VERSION}, the latest that this release knows");
-            return Err(unfit(format!("version {version}"), &expected));
-        }
-        let header: Header = serde_json::from_str(json).map_err(unknown)?;
+        check_version(json, VERSION, tensors.place())?;
+        let header: Header = serde_json::from_str(json).map_err(|error| {
+            unfit(format!("metadata that cannot be understood ({error})"), "a model file")
+        })?;
         let refused = |cause| Error::Library { place: tensors.place().to_owned(), cause };
         let layers = header.network.layers::<f32>().map_err(refused)?;
         let outputs = layers.last().map_or(0, |layer| layer.output_size());
@@ -238,6 +231,22 @@ impl Model {
     #[must_use]
     pub fn state_dict(&self) -> &StateDict {
         &self.tensors
+    }
+}
+
+/// Refuses metadata of a later version than is known.
+pub(crate) fn check_version(json: &str, latest: u32, place: &str) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    match serde_json::from_str(json) {
+        Ok(Version { version }) if version > latest => {
+            let expected = format!("at most {latest}, the latest that this release knows");
+            Err(Error::unfit(place, format!("version {version}"), expected))
+        }
+        // What else is wrong shows when the rest is read.
+        _ => Ok(()),
     }
 }
 

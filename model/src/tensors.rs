@@ -269,6 +269,13 @@ pub(crate) struct Tensor<'a, T> {
     values: &'a [T],
 }
 
+impl<'a, T: Scalar> Tensor<'a, T> {
+    /// A vector.
+    pub(crate) fn vector(values: &'a [T]) -> Self {
+        Self { dtype: ElementType::of::<T>().dtype(), shape: vec![values.len()], values }
+    }
+}
+
 /// Tensors with their names.
 pub(crate) type Named<'a, T> = Vec<(String, Tensor<'a, T>)>;
 

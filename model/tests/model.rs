@@ -1,5 +1,7 @@
 //! Model files: what is written is read, and nothing else is.
 
+mod common;
+
 use chainrule_core::{Activation, Initializer, LayerConfig, Network, NetworkConfig, Scalar};
 use chainrule_model::{Description, ElementType, Error, Model, StateDict, Task};
 use proptest::prelude::*;
@@ -252,7 +254,15 @@ fn half_precision_and_other_names_are_read() {
     assert_eq!(file.element_type(), ElementType::F32);
 }
 
+fn finite_or_refused(bytes: Vec<u8>) {
+    if let Ok(network) = Model::from_bytes(bytes, "file").and_then(|model| model.network::<f32>()) {
+        assert!(network.parameters().iter().chain(network.buffers()).all(|x| x.is_finite()));
+    }
+}
+
 proptest! {
+    #![proptest_config(common::config())]
+
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(Model::from_bytes(bytes, "file").is_err());
@@ -265,39 +275,12 @@ proptest! {
     }
 
     #[test]
-    fn no_damage_makes_it_panic(
-        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
-        end in prop::option::of(any::<prop::sample::Index>()),
-    ) {
-        let mut bytes = written();
-        for (at, to) in changes {
-            let at = at.index(bytes.len());
-            bytes[at] = to;
-        }
-        if let Some(end) = end {
-            bytes.truncate(end.index(bytes.len()));
-        }
-        if let Ok(network) = Model::from_bytes(bytes, "file").and_then(|model| model.network::<f32>()) {
-            prop_assert!(network.parameters().iter().chain(network.buffers()).all(|x| x.is_finite()));
-        }
+    fn no_damage_makes_it_panic(damage in common::damage()) {
+        finite_or_refused(common::damaged(written(), damage));
     }
 
-    /// Digits of the header: sizes, offsets, shapes.
     #[test]
-    fn no_numbers_make_it_panic(
-        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u64>(), 0_u32..64), 1..4),
-    ) {
-        let bytes = written();
-        let length = 8 + usize::try_from(u64::from_le_bytes(*bytes.first_chunk().unwrap())).unwrap();
-        let mut header = String::from_utf8(bytes[8..length].to_vec()).unwrap();
-        for (at, number, shift) in changes {
-            let digits: Vec<_> = header.match_indices(|c: char| c.is_ascii_digit()).map(|(at, _)| at).collect();
-            let at = *at.get(&digits);
-            header.replace_range(at..=at, &(number >> shift).to_string());
-        }
-        let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &bytes[length..]].concat();
-        if let Ok(network) = Model::from_bytes(bytes, "file").and_then(|model| model.network::<f32>()) {
-            prop_assert!(network.parameters().iter().chain(network.buffers()).all(|x| x.is_finite()));
-        }
+    fn no_numbers_make_it_panic(numbers in common::numbers()) {
+        finite_or_refused(common::with_numbers(&written(), numbers));
     }
 }

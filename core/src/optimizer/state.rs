@@ -228,6 +228,12 @@ impl<T: Scalar> OptimizerState<T> {
         &self.parts
     }
 
+    /// What happens to the gradient first.
+    #[must_use]
+    pub fn gradients(&self) -> &Gradients {
+        &self.gradients
+    }
+
     /// How many steps were made.
     #[must_use]
     pub fn steps(&self) -> u64 {

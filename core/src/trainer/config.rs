@@ -102,7 +102,7 @@ impl TrainerConfig {
     /// # Errors
     /// [`Error::Unknown`](crate::Error::Unknown) for a name that stands for nothing, [`Error::Setting`](crate::Error::Setting) for a parameter of
     /// a loss or an optimiser out of range. What else is out of range, [`Trainer::fit`] refuses.
-    pub fn trainer<T: Scalar>(&self) -> Result<Trainer<'static, T>> {
+    pub fn trainer<'a, T: Scalar>(&self) -> Result<Trainer<'a, T>> {
         let mut trainer = Trainer::new(loss_by_name::<T>(&self.loss)?, self.optimizer.build()?)
             .epochs(self.epochs)
             .batch_size(self.batch_size)

@@ -84,6 +84,17 @@ pub trait Callback<T: Scalar> {
     }
 }
 
+/// For a callback that is needed again after the run.
+impl<T: Scalar, C: Callback<T> + ?Sized> Callback<T> for &mut C {
+    fn on_step(&mut self, step: &Step, run: &RunState<T>, network: &Network<T>) -> ControlFlow<()> {
+        (**self).on_step(step, run, network)
+    }
+
+    fn on_epoch(&mut self, epoch: &Epoch, run: &RunState<T>, network: &Network<T>) -> ControlFlow<()> {
+        (**self).on_epoch(epoch, run, network)
+    }
+}
+
 /// A closure after each step.
 pub(super) struct OnStep<F>(pub(super) F);
 
