@@ -29,6 +29,10 @@ impl ElementType {
         }
     }
 
+    pub(crate) fn from_code(code: i32) -> Option<Self> {
+        [Self::F32, Self::F64].into_iter().find(|element| element.code() == code)
+    }
+
     /// The value of this type that is nearest to `x`.
     pub(crate) fn round(self, x: f64) -> f64 {
         match self {

@@ -34,18 +34,18 @@ pub(super) fn activation(graph: &mut Graph, g: Activation, x: &str) -> Result<St
         (Activation::Relu6, _) => clip(graph, 0.0, 6.0, x),
         (Activation::HardTanh, _) => clip(graph, -1.0, 1.0, x),
         (Activation::Elu(alpha), F32) => graph.node("Elu", &[x], vec![float("alpha", alpha)]),
-        (Activation::Elu(alpha), F64) => elu(graph, alpha, 1.0, x),
+        (Activation::Elu(alpha), F64) => elu(graph, alpha, None, x),
         (Activation::Selu, F32) => {
             let (alpha, gamma) = selu_constants();
             graph.node("Selu", &[x], vec![float("alpha", alpha), float("gamma", gamma)])
         }
         (Activation::Selu, F64) => {
             let (alpha, gamma) = selu_constants();
-            let elu = elu(graph, alpha, 1.0, x);
+            let elu = elu(graph, alpha, None, x);
             graph.with("Mul", &elu, gamma)
         }
         (Activation::Celu(alpha), F32) => graph.node("Celu", &[x], vec![float("alpha", alpha)]),
-        (Activation::Celu(alpha), F64) => elu(graph, alpha, alpha, x),
+        (Activation::Celu(alpha), F64) => elu(graph, alpha, Some(alpha), x),
         (Activation::Mish, F32) => graph.plain("Mish", &[x]),
         (Activation::Mish, F64) => {
             let softplus = softplus(graph, x);
@@ -80,7 +80,7 @@ pub(super) fn activation(graph: &mut Graph, g: Activation, x: &str) -> Result<St
 }
 
 /// α and λ of SELU, from the function: λ is its slope above 0, −λ α its limit below.
-fn selu_constants() -> (f64, f64) {
+pub(crate) fn selu_constants() -> (f64, f64) {
     let gamma = Activation::Selu.apply(1.0);
     (-Activation::Selu.apply(f64::NEG_INFINITY) / gamma, gamma)
 }
@@ -97,10 +97,10 @@ fn halves(graph: &mut Graph, x: &str) -> (String, String) {
     (graph.plain("Relu", &[x]), graph.with("Min", x, 0.0))
 }
 
-/// max(x, 0) + α (e^(min(x, 0)/s) − 1).
-fn elu(graph: &mut Graph, alpha: f64, stretch: f64, x: &str) -> String {
+/// max(x, 0) + α (e^(min(x, 0)/s) − 1), s being 1 where it is not given.
+fn elu(graph: &mut Graph, alpha: f64, stretch: Option<f64>, x: &str) -> String {
     let (above, mut below) = halves(graph, x);
-    if (stretch - 1.0).abs() > 0.0 {
+    if let Some(stretch) = stretch {
         below = graph.with("Div", &below, stretch);
     }
     let power = graph.plain("Exp", &[&below]);

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use chainrule_core::{LayerConfig, NamedParameter, Network, Scalar};
 use prost::Message;
 
+pub(crate) use self::activation::selu_constants;
 use self::activation::{activation, two_slopes};
 use self::graph::{Graph, float, int};
 use crate::proto::{ModelProto, OperatorSetIdProto, StringStringEntryProto};
