@@ -268,12 +268,12 @@ fn operation<'a>(graph: &Graph<'a>, value: &'a str) -> Option<(&'a str, Vec<Part
         ("ReduceMean", ..) => {
             let attribute = |name: &str| node.attribute.iter().find(|attribute| attribute.name == name);
             let keeps = attribute("keepdims").is_none_or(|keeps| keeps.i == Some(1));
-            let axes = match (attribute("axes"), parts.get(1)) {
-                (Some(axes), None) => axes.ints.clone(),
-                (None, Some(Part::Value(axes))) => graph.integers(node, "axes", axes).ok()?,
-                _ => return None,
+            let last = match (attribute("axes"), parts.get(1)) {
+                (Some(axes), None) => axes.ints == [-1] || axes.ints == [1],
+                (None, Some(&axes)) => number(graph, axes).is_some_and(|axis| near(axis.abs(), 1.0)),
+                _ => false,
             };
-            if !keeps || !(axes == [-1] || axes == [1]) {
+            if !keeps || !last {
                 return None;
             }
             parts.truncate(1);

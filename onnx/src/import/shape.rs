@@ -1,7 +1,7 @@
 //! How samples are shaped on their way through the graph.
 
 use super::graph::{described, unsupported};
-use super::tensor::Tensor;
+use super::tensor::{MOST_DIMENSIONS, Tensor};
 use crate::proto::{DimensionValue, NodeProto, ValueInfoProto};
 use crate::{ElementType, Error, Result};
 
@@ -37,10 +37,10 @@ impl Shape {
         };
         let dims: Vec<_> = shape.dim.iter().map(|dim| size(&dim.value)).collect::<Result<_>>()?;
         match *dims {
-            [batch, ref sample @ ..] if !sample.is_empty() => {
+            [batch, ref sample @ ..] if (1..=MOST_DIMENSIONS).contains(&sample.len()) => {
                 Ok((Self { batch, sample: sample.to_vec(), inputs: product(sample) }, element))
             }
-            _ => Err(unfit(format!("{} dimensions", dims.len()), "at least 2: the batch and its features")),
+            _ => Err(unfit(format!("{} dimensions", dims.len()), "2 to 17: the batch and its features")),
         }
     }
 
@@ -114,7 +114,6 @@ impl Shape {
     }
 
     pub(super) fn flatten(&mut self, node: &NodeProto, axis: i64) -> Result<()> {
-        // Samples have at most as many dimensions as the file has bytes.
         let rank = i64::try_from(self.sample.len() + 1).unwrap_or(i64::MAX);
         if axis != 1 && axis != 1 - rank {
             return Err(unsupported(node, format!("axis {axis} does not leave a row for each sample")));

@@ -3,6 +3,9 @@
 use crate::proto::{TensorProto, data_type};
 use crate::{Error, Result};
 
+/// The most dimensions that a constant or a sample may have, so that shapes take no time to speak of.
+pub(super) const MOST_DIMENSIONS: usize = 16;
+
 /// Numbers row by row, and their shape.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Tensor {
@@ -61,12 +64,19 @@ impl Constant<'_> {
         Ok(Tensor { dims, values })
     }
 
-    /// Its whole numbers.
+    /// Its whole numbers: those of a shape.
     pub(super) fn integers(&self, name: &str) -> Result<Vec<i64>> {
         let wrong = || Error::unfit(place(name), "other numbers", "integers of 64 bits");
+        let (_, count) = self.shape(name)?;
+        if count > MOST_DIMENSIONS {
+            return Err(Error::unfit(
+                place(name),
+                format!("{count} numbers"),
+                format!("at most {MOST_DIMENSIONS}"),
+            ));
+        }
         match *self {
             Self::Tensor(tensor) if tensor.data_type == data_type::INT64 => {
-                let (_, count) = self.shape(name)?;
                 elements(tensor, &tensor.int64_data, i64::from_le_bytes, count, name)
             }
             Self::Integer(value) => Ok(vec![value]),
@@ -77,7 +87,8 @@ impl Constant<'_> {
 
     /// The number, if it is one, of whatever type.
     pub(super) fn number(&self, name: &str) -> Option<f64> {
-        if !matches!(self.shape(name), Ok((_, 1))) {
+        // With more dimensions it would change the shape of what it meets.
+        if !matches!(self.shape(name), Ok((dims, 1)) if dims.len() <= 2) {
             return None;
         }
         match self.tensor(name) {
@@ -93,6 +104,10 @@ fn place(name: &str) -> String {
 }
 
 fn dims(tensor: &TensorProto, name: &str) -> Result<Vec<usize>> {
+    if tensor.dims.len() > MOST_DIMENSIONS {
+        let found = format!("{} dimensions", tensor.dims.len());
+        return Err(Error::unfit(place(name), found, format!("at most {MOST_DIMENSIONS}")));
+    }
     let size = |&dim: &i64| usize::try_from(dim);
     let dims: Result<Vec<_>, _> = tensor.dims.iter().map(size).collect();
     dims.map_err(|_| Error::unfit(place(name), format!("shape {:?}", tensor.dims), "sizes of at least 0"))

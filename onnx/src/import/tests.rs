@@ -243,7 +243,8 @@ fn graphs_that_contradict_themselves_are_refused() {
     told(change(&|m| graph(m).input.clear()), "0 inputs without a value");
     told(change(&|m| graph(m).input.push(value("z", &[0, 2]))), "2 inputs without a value (x, z)");
     told(change(&|m| graph(m).output.push(value("x", &[0, 2]))), "2 outputs (y, x)");
-    told(change(&|m| graph(m).input[0] = value("x", &[2])), "1 dimensions, expected at least 2");
+    told(change(&|m| graph(m).input[0] = value("x", &[2])), "1 dimensions, expected 2 to 17");
+    told(change(&|m| graph(m).input[0] = value("x", &[1; 18])), "18 dimensions, expected 2 to 17");
     told(change(&|m| graph(m).input[0] = value("x", &[0, -2])), "a dimension of -2");
     told(change(&|m| graph(m).input[0] = value("x", &[0, 3])), "samples of shape 3, expected 2 features");
     told(change(&|m| graph(m).input[0] = value("x", &[0, 2, i64::MAX, i64::MAX])), "expected 2 features");
@@ -262,6 +263,7 @@ fn graphs_that_contradict_themselves_are_refused() {
         change(&|m| weight(m, &|w| w.dims = vec![1 << 40, 1 << 20])),
         "more numbers in use than the file has bytes",
     );
+    told(change(&|m| weight(m, &|w| w.dims = vec![1; 17])), "17 dimensions, expected at most 16");
     told(change(&|m| weight(m, &|w| w.dims = vec![-2, -2])), "sizes of at least 0");
     told(
         change(&|m| weight(m, &|w| (w.dims, w.float_data) = (vec![0, i64::MAX], vec![]))),
@@ -345,4 +347,5 @@ fn reshapes_keep_a_row_for_each_sample() {
         let message = reshaped(batch, shape).unwrap_err().to_string();
         assert!(message.contains("do not keep a row each"), "{batch} {shape:?}: {message}");
     }
+    assert!(reshaped(0, &[1; 17]).unwrap_err().to_string().contains("17 numbers, expected at most 16"));
 }
