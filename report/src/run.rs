@@ -1,0 +1,120 @@
+//! What a report is made from.
+
+use std::fmt;
+
+use chainrule_core::{Backend, Dataset, Epoch, Loss, Network};
+
+/// What a report is made from: a network, how it was trained, and data to measure it on.
+#[derive(Clone)]
+pub struct Run<'r, 'd, T> {
+    pub(crate) title: &'r str,
+    pub(crate) network: &'r Network<T>,
+    pub(crate) backend: &'r dyn Backend<T>,
+    pub(crate) loss: &'r dyn Loss<T>,
+    pub(crate) data: &'r Dataset<'d, T>,
+    pub(crate) rows: Option<&'r [usize]>,
+    pub(crate) data_name: &'r str,
+    pub(crate) history: &'r [Epoch],
+    pub(crate) class_names: &'r [String],
+    pub(crate) feature_names: &'r [String],
+    pub(crate) picture: Option<(usize, usize)>,
+    pub(crate) worst: usize,
+    pub(crate) settings: Vec<(String, String)>,
+    pub(crate) results: Vec<(String, String)>,
+}
+
+impl<T> fmt::Debug for Run<'_, '_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run")
+            .field("title", &self.title)
+            .field("data_name", &self.data_name)
+            .field("settings", &self.settings)
+            .field("results", &self.results)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'r, 'd, T> Run<'r, 'd, T> {
+    /// A trained network and data that it has not seen, or should now be judged by.
+    #[must_use]
+    pub fn new(
+        title: &'r str,
+        network: &'r Network<T>,
+        backend: &'r dyn Backend<T>,
+        loss: &'r dyn Loss<T>,
+        data: &'r Dataset<'d, T>,
+    ) -> Self {
+        Self {
+            title,
+            network,
+            backend,
+            loss,
+            data,
+            rows: None,
+            data_name: "test",
+            history: &[],
+            class_names: &[],
+            feature_names: &[],
+            picture: None,
+            worst: 24,
+            settings: Vec::new(),
+            results: Vec::new(),
+        }
+    }
+
+    /// Only these rows of the data, such as those of a [`Split`](chainrule_core::Split).
+    #[must_use]
+    pub fn rows(self, rows: &'r [usize]) -> Self {
+        Self { rows: Some(rows), ..self }
+    }
+
+    /// What the data are called, such as `validation`; else it is `test`.
+    #[must_use]
+    pub fn data_name(self, data_name: &'r str) -> Self {
+        Self { data_name, ..self }
+    }
+
+    /// The epochs of the training.
+    #[must_use]
+    pub fn history(self, history: &'r [Epoch]) -> Self {
+        Self { history, ..self }
+    }
+
+    /// The names of the classes, or of the outputs of a regression. Those that have none are numbered.
+    #[must_use]
+    pub fn class_names(self, class_names: &'r [String]) -> Self {
+        Self { class_names, ..self }
+    }
+
+    /// The names of the inputs. Those that have none are numbered.
+    #[must_use]
+    pub fn feature_names(self, feature_names: &'r [String]) -> Self {
+        Self { feature_names, ..self }
+    }
+
+    /// The inputs are grey pictures, `width` × `height`, row after row; larger is brighter.
+    #[must_use]
+    pub fn pictures(self, width: usize, height: usize) -> Self {
+        Self { picture: Some((width, height)), ..self }
+    }
+
+    /// How many of the worst mistakes are shown; else it is 24.
+    #[must_use]
+    pub fn worst(self, worst: usize) -> Self {
+        Self { worst, ..self }
+    }
+
+    /// A setting of the run, such as the learning rate. They are shown in the order in which they were given.
+    #[must_use]
+    pub fn setting(mut self, name: impl Into<String>, value: impl ToString) -> Self {
+        self.settings.push((name.into(), value.to_string()));
+        self
+    }
+
+    /// A result of the run, such as the accuracy on test data, beside those that the history has.
+    #[must_use]
+    pub fn result(mut self, name: impl Into<String>, value: impl ToString) -> Self {
+        self.results.push((name.into(), value.to_string()));
+        self
+    }
+}
