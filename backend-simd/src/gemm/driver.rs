@@ -1,7 +1,7 @@
 //! The loops around the micro-kernel: blocks that fit the caches, copied where copying pays.
 //!
-//! Names are those of the BLIS papers: `jc` walks over columns of B and C by `nc`, `pc` over the sum by `kc`, `ic` over rows
-//! of A and C by `mc`; inside such a block strips of `NV` registers and tiles of up to `MR` rows are computed. Between two
+//! Names are those of the BLIS papers: `ic` walks over rows of A and C by `mc`, `pc` over the sum by `kc`, `jc` over columns of
+//! B and C by `nc`; inside such a block strips of `NV` registers and tiles of up to `MR` rows are computed. Between two
 //! steps of `pc` the tile's partial sums wait in C, so that blocking does not change the order of any sum.
 
 use std::mem::MaybeUninit;
@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 use crate::gemm::cache::Caches;
 use crate::gemm::dot::{Combine, Dot};
 use crate::gemm::micro::{Micro, MicroFn, Tile, slot};
-use crate::gemm::pack::{Buffer, Copy};
+use crate::gemm::pack::{Buffer, Copy, prefetch};
 use crate::gemm::view::{MatMut, MatRef};
 use crate::gemm::{Block, Product, Update, split};
 use crate::isa::Element;
@@ -40,10 +40,13 @@ impl Plan {
         // Rows that lie a multiple of this apart share too few sets of the first-level cache.
         let awkward = |stride: isize| (stride.unsigned_abs() * size).is_multiple_of(2048);
         let bytes = |rows: usize, cols: usize| rows * cols * size;
-        let copy_b = b.col != 1 || (m > 4 * L::MR && k > 8 && bytes(k, n) > 2 * caches.l2);
+        let tiles = m / L::MR;
+        let copy_b = b.col != 1
+            || k > 8
+                && (tiles > 4 && bytes(k, n) > 2 * caches.l2 || tiles >= 16 && bytes(k, n) > caches.l2 / 2);
         let copy_a = n >= 4 * nr && k > 8 && m > 1 && {
-            let (stride, enough) = if a.col == 1 { (a.row, 4 * nr) } else { (a.col, 16 * nr) };
-            bytes(m, k) > caches.l2 / 2 && n >= enough || awkward(stride)
+            let adjacent = a.col == 1;
+            awkward(if adjacent { a.row } else { a.col }) || !adjacent && bytes(m, k) > caches.l2 / 2
         };
         if !copy_a && !copy_b {
             // Large tiles read little: only small ones are better off with a strip of B in the first-level cache.
@@ -51,8 +54,11 @@ impl Plan {
             return Self { mc: m, kc, nc: n, copy_a, copy_b };
         }
         let kc = if blend { k.max(1) } else { equal_share(k, L::KC) };
-        let mc = if copy_a { equal_share(m, (caches.l2 / 2 / (kc * size)).max(L::MR)) } else { m };
-        let nc = if copy_b && mc < m { (caches.l3 / 4 / (kc * size)).clamp(nr, 4096) / nr * nr } else { n };
+        // As many rows or columns, in whole units, as are to be found in so much of a cache.
+        let within = |bytes: usize, unit: usize| (bytes / (kc * size) / unit).max(1);
+        // A block of B stays in the second level; a block of A is read for each of them from the third.
+        let nc = if copy_b { equal_share(n.div_ceil(nr), within(caches.l2 / 2, nr)) * nr } else { n };
+        let mc = if copy_a { equal_share(m, within((caches.l3 / 4).min(8 << 20), L::MR) * L::MR) } else { m };
         Self { mc, kc, nc, copy_a, copy_b }
     }
 }
@@ -97,8 +103,7 @@ pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
         return unsafe { blend_apart::<L>(product) };
     }
     let a_len = if plan.copy_a { plan.mc * padded::<L::Elem>(plan.kc) } else { 0 };
-    let strips = if plan.mc >= a.rows { nr } else { plan.nc.next_multiple_of(nr) };
-    let b_len = if plan.copy_b { strips * plan.kc } else { 0 };
+    let b_len = if plan.copy_b { plan.nc * plan.kc } else { 0 };
     Buffer::with(a_len.next_multiple_of(64) + b_len, |space: *mut L::Elem| {
         // SAFETY: the buffer has room for both copies.
         unsafe { blocks::<L>(product, &plan, space, space.add(a_len.next_multiple_of(64))) }
@@ -150,54 +155,46 @@ unsafe fn blocks<L: Lanes>(
 ) {
     let Product { a, b, c, update, .. } = *product;
     let (m, k, n) = (a.rows, a.cols, b.cols);
-    let nr = L::NV * L::LANES;
-    let mut jc = 0;
-    while jc < n {
-        let nc = plan.nc.min(n - jc);
+    let mut ic = 0;
+    while ic < m {
+        let mc = plan.mc.min(m - ic);
         let mut pc = 0;
         loop {
             let kc = plan.kc.min(k - pc);
-            let b_block = b.block(pc, jc, kc, nc);
-            let right = if plan.copy_b {
-                // With one block of rows a strip is used up before the next one is copied.
-                let next = if plan.mc >= m { 0 } else { kc * nr };
-                Right { ptr: b_space.cast_const(), step: nr.cast_signed(), next }
-            } else {
-                Right { ptr: b_block.ptr, step: b.row, next: nr }
-            };
             let update = if pc == 0 { update } else { Update::Add };
-            let mut ic = 0;
-            while ic < m {
-                let mc = plan.mc.min(m - ic);
-                let a_block = a.block(ic, pc, mc, kc);
-                let c_block = c.block(ic, jc, mc, nc);
-                // SAFETY: the blocks lie inside the operands, the buffer has room for a block of A.
+            let a_block = a.block(ic, pc, mc, kc);
+            let left = if plan.copy_a {
+                // SAFETY: the buffer has room for a block of A, the set is available.
+                unsafe { copy_a::<L>(a_block, a_space) }
+            } else {
+                Left { ptr: a_block.ptr, next: a.row, row: a.row, step: Some(a.col) }
+            };
+            let mut jc = 0;
+            while jc < n {
+                let nc = plan.nc.min(n - jc);
+                let (b_block, c_block) = (b.block(pc, jc, kc, nc), c.block(ic, jc, mc, nc));
+                // SAFETY: the blocks lie inside the operands, the buffer has room for a block of B; the set is available.
                 unsafe {
-                    let left = if plan.copy_a {
-                        copy_a::<L>(a_block, a_space)
-                    } else {
-                        Left { ptr: a_block.ptr, next: a.row, row: a.row, step: Some(a.col) }
-                    };
-                    let block = Macro { k: kc, a: left, b: right, c: c_block, update };
                     if plan.copy_b {
-                        block.down_columns::<L>(if ic == 0 { Some((b_block, b_space)) } else { None });
-                    } else if mc == 1 {
-                        block.row::<L>();
+                        let right = copy_b::<L>(b_block, b_space);
+                        Macro { k: kc, a: left, b: right, c: c_block, update }.along_rows::<L>();
                     } else {
-                        block.down_columns::<L>(None);
+                        let right = Right { ptr: b_block.ptr, step: b.row, next: L::NV * L::LANES };
+                        let block = Macro { k: kc, a: left, b: right, c: c_block, update };
+                        if mc == 1 { block.row::<L>() } else { block.down_columns::<L>() }
                     }
                 }
                 if pc + kc == k {
                     finish(product, ic, jc, c_block);
                 }
-                ic += mc;
+                jc += nc;
             }
             pc += kc;
             if pc >= k {
                 break;
             }
         }
-        jc += nc;
+        ic += mc;
     }
 }
 
@@ -246,6 +243,21 @@ unsafe fn copy_a<L: Lanes>(a: MatRef<L::Elem>, to: *mut L::Elem) -> Left<L::Elem
     Left { row: 1, step: None, ..left }
 }
 
+/// Copies a block of B strip by strip, the last one filled up with zeros.
+unsafe fn copy_b<L: Lanes>(b: MatRef<L::Elem>, to: *mut L::Elem) -> Right<L::Elem> {
+    let nr = L::NV * L::LANES;
+    // Where rows are adjacent in memory, a few at a time, so that the pages they lie in are visited once.
+    let rows = if b.col == 1 { COLUMNS } else { b.rows.max(1) };
+    for p in (0..b.rows).step_by(rows) {
+        for j in (0..b.cols).step_by(nr) {
+            let from = b.block(p, j, rows.min(b.rows - p), nr.min(b.cols - j));
+            // SAFETY: the caller's buffer has room for whole strips; the set is available.
+            unsafe { L::enter(Copy { from, to: to.add(j * b.rows + p * nr), to_row: nr, width: nr }) };
+        }
+    }
+    Right { ptr: to.cast_const(), step: nr.cast_signed(), next: nr * b.rows }
+}
+
 /// A block of C with its block of A and its strips of B.
 #[derive(Clone, Copy)]
 struct Macro<T> {
@@ -257,18 +269,30 @@ struct Macro<T> {
 }
 
 impl<T: Element> Macro<T> {
-    /// All tiles of the block, strip by strip, each strip of B copied first if there is a source and a place for it.
-    unsafe fn down_columns<L: Lanes<Elem = T>>(&self, copy: Option<(MatRef<T>, *mut T)>) {
+    /// All tiles of the block, strip by strip.
+    unsafe fn down_columns<L: Lanes<Elem = T>>(&self) {
         let (nr, n) = (L::NV * L::LANES, self.c.cols);
         for s in 0..n.div_ceil(nr) {
-            let cols = nr.min(n - s * nr);
-            if let Some((b, to)) = copy {
-                let from = b.block(0, s * nr, b.rows, cols);
-                // SAFETY: the place has room for the strip, filled up with zeros; the set is available.
-                unsafe { L::enter(Copy { from, to: to.add(s * self.b.next), to_row: nr, width: nr }) };
-            }
             // SAFETY: the strip lies inside the block.
-            unsafe { self.strip::<L>(s, cols) };
+            unsafe { self.strip::<L>(s, nr.min(n - s * nr)) };
+        }
+    }
+
+    /// All tiles of the block, those in the same rows one after the other. While one is computed, the place of the next is
+    /// fetched into the cache.
+    unsafe fn along_rows<L: Lanes<Elem = T>>(&self) {
+        let (nr, n) = (L::NV * L::LANES, self.c.cols);
+        for (i, rows) in split(self.c.rows, L::MR) {
+            for (s, j) in (0..n).step_by(nr).enumerate() {
+                if self.c.col == 1 {
+                    let (i, j) = if j + nr < n { (i, j + nr) } else { (i + rows, 0) };
+                    for i in i..self.c.rows.min(i + rows) {
+                        prefetch(self.c.at(i, j), nr);
+                    }
+                }
+                // SAFETY: the tile lies inside the block.
+                unsafe { self.tiles::<L>(i, rows, s, nr.min(n - j), 1) };
+            }
         }
     }
 

@@ -51,9 +51,9 @@ pub(crate) trait Micro: Lane {
     const MR: usize;
     /// Registers in a row of a tile.
     const NV: usize = 2;
-    /// Length of the piece of a sum for which the operands of a tile fit the caches: the second level where a tile is so
-    /// large that it reads little, else the first.
-    const KC: usize = (if Self::MR > 8 { 4096 } else { 1280 }) / size_of::<Self::Elem>();
+    /// Longest piece of a sum between two visits of a tile to memory: long where a tile is so large that it can read its
+    /// operands from the second level, else such that a strip of B stays in the first.
+    const KC: usize = (if Self::MR > 8 { 8192 } else { 2048 }) / size_of::<Self::Elem>();
     /// Kernels by rows − 1, then by [`slot`].
     const TILES: &'static [[MicroFn<Self::Elem>; 4]];
     /// Kernels of one row by the logarithm of the registers, then whether the last one is partial.

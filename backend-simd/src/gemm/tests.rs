@@ -203,6 +203,8 @@ fn large_shapes() {
         }
     }
     Case { shape: [70, 1100, 140], layouts: [0, 1, 0], update: 2 }.check::<f64>(f64::EPSILON);
+    // More rows of A than are copied at once.
+    Case { shape: [1030, 2060, 130], layouts: [1, 0, 0], update: 1 }.check::<f32>(f64::from(f32::EPSILON));
 }
 
 /// β C + α (A B) has the bits of the product followed by the elementwise step.
