@@ -39,7 +39,7 @@ pub struct Checkpointer {
 
 impl Checkpointer {
     /// A checkpoint after every epoch, the last three kept. The folder is made where there is none; what a killed program
-    /// left unfinished in it is removed.
+    /// left unfinished in it is removed. It is for one run: not for two at a time, nor for another one that begins anew.
     ///
     /// # Errors
     /// [`Error::File`] if the folder cannot be made or written to.
