@@ -1,10 +1,10 @@
 //! What of LAPACK a network has use for, through ndarray-linalg: an exact least-squares solution to hold linear
-//! networks against, and orthonormal matrices.
+//! networks against, orthonormal matrices, and the eigenvalues that whitening asks for.
 
 use chainrule_core::{Error, Result};
 use ndarray::Array2;
 use ndarray_linalg::error::LinalgError;
-use ndarray_linalg::{LeastSquaresSvd, QR};
+use ndarray_linalg::{Eigh, LeastSquaresSvd, QR, UPLO};
 
 /// The Q of A = Q R with R's diagonal not negative, which makes it unique for A of full rank: m × n with
 /// orthonormal columns. For m < n, the transpose of that of Aᵀ: orthonormal rows.
@@ -75,6 +75,41 @@ pub fn least_squares(x: &Array2<f64>, y: &Array2<f64>) -> Result<Array2<f64>> {
     // Row-major for both: LAPACK is told the layout once.
     let (x, y) = (x.as_standard_layout(), y.as_standard_layout());
     Ok(x.least_squares(&y).map_err(failed)?.solution)
+}
+
+/// The eigenvalues of a symmetric matrix in ascending order, and its eigenvectors: of norm 1, one a row, in the same order. One half of
+/// the matrix is looked at.
+///
+/// It takes the place of `chainrule_data::symmetric_eigen` where data are wide.
+///
+/// ```
+/// # #[cfg(any(feature = "openblas-system", feature = "openblas-static", feature = "openblas-source"))] {
+/// use ndarray::array;
+/// let (values, vectors) = chainrule_blas::linalg::symmetric_eigen(&array![[2.0, 1.0], [1.0, 2.0]])?;
+/// assert!((values[0] - 1.0).abs() < 1e-15 && (values[1] - 3.0).abs() < 1e-15);
+/// assert!((vectors[[1, 0]] - vectors[[1, 1]]).abs() < 1e-15);
+/// # }
+/// # Ok::<(), chainrule_core::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Shape`] for a matrix that is not square, [`Error::NonFinite`], [`Error::Backend`] if LAPACK does not converge.
+pub fn symmetric_eigen(a: &Array2<f64>) -> Result<(Vec<f64>, Array2<f64>)> {
+    let (rows, columns) = a.dim();
+    if rows != columns {
+        return Err(Error::Shape {
+            operation: "symmetric_eigen",
+            operand: "A",
+            found: (rows, columns).into(),
+            expected: (rows, rows).into(),
+        });
+    }
+    finite("A", a)?;
+    if a.is_empty() {
+        return Ok((Vec::new(), a.clone()));
+    }
+    let (values, vectors) = a.eigh(UPLO::Lower).map_err(failed)?;
+    Ok((values.to_vec(), vectors.reversed_axes()))
 }
 
 fn finite(what: &'static str, array: &Array2<f64>) -> Result<()> {

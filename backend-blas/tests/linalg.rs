@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use chainrule_blas::Blas;
-use chainrule_blas::linalg::{least_squares, orthonormal};
+use chainrule_blas::linalg::{least_squares, orthonormal, symmetric_eigen};
 use chainrule_core::initializer::gaussian;
 use chainrule_core::random::{Generator, Stream};
 use chainrule_core::{Activation, Dataset, Error, Initializer, Network, Quadratic, Sgd, Trainer};
@@ -108,4 +108,35 @@ fn a_linear_network_reaches_least_squares() {
     let least = residual.iter().map(|r| r * r / 2.0).sum::<f64>() / 60.0;
     assert!((losses.last().unwrap() - least).abs() < 1e-12);
     assert!(losses[0] > least);
+}
+
+#[test]
+fn eigenvalues_are_those_of_the_plain_implementation() {
+    for n in [1, 2, 5, 40] {
+        let a = gaussian(&mut Generator::new(7, Stream::Initial), n, n);
+        let a = &a + &a.t();
+        let (values, vectors) = symmetric_eigen(&a).unwrap();
+        let (plain, _) = chainrule_data::symmetric_eigen(&a).unwrap();
+        assert!(values.iter().zip(&plain).all(|(x, y)| (x - y).abs() < 1e-12), "{values:?}, not {plain:?}");
+        assert!(distance(&vectors.dot(&vectors.t()), &Array2::eye(n)) < 1e-12);
+        let scaled = Array2::from_shape_fn((n, n), |(i, j)| values[i] * vectors[[i, j]]);
+        assert!(distance(&vectors.dot(&a), &scaled) < 1e-12);
+    }
+    assert!(matches!(symmetric_eigen(&Array2::zeros((2, 3))), Err(Error::Shape { .. })));
+    assert!(matches!(symmetric_eigen(&array![[f64::NAN]]), Err(Error::NonFinite { .. })));
+    assert_eq!(symmetric_eigen(&Array2::zeros((0, 0))).unwrap().0, []);
+}
+
+#[test]
+fn whitening_with_lapack() {
+    let x = gaussian(&mut Generator::new(9, Stream::Initial), 200, 6).dot(&gaussian(
+        &mut Generator::new(10, Stream::Initial),
+        6,
+        6,
+    ));
+    let methods = [chainrule_data::Method::Zca { epsilon: 0.0 }];
+    let plain = chainrule_data::Preprocessing::fit(&methods, &x, None).unwrap();
+    let lapack =
+        chainrule_data::Preprocessing::fit_with(&methods, &x, None, &|a| Ok(symmetric_eigen(a)?)).unwrap();
+    assert!(distance(&plain.transform(x.clone()).unwrap(), &lapack.transform(x).unwrap()) < 1e-9);
 }

@@ -77,6 +77,13 @@ pub enum Error {
         help: &'static str,
     },
 
+    /// The eigenvalues of a covariance could not be had.
+    #[error("eigenvalues cannot be computed: {cause}")]
+    Eigenvalues {
+        /// What the solver said.
+        cause: String,
+    },
+
     /// A value passed by the caller is out of range or contradicts another.
     #[error("{name}: found {found}, expected {expected}")]
     Argument {

@@ -9,6 +9,8 @@
 //! | any IDX file of unsigned bytes | [`idx`] | [`ArrayD<u8>`](ndarray::ArrayD) |
 //! | 1,797 handwritten digits, compiled in | [`digits()`], [`digits_split()`] | [`LabelledData`], [`Split`] |
 //!
+//! [`Preprocessing`] scales or whitens inputs as the training data ask for, and is kept with a model.
+//!
 //! In every matrix one row is one sample. Files may be gzipped: that is told from their first bytes, never
 //! from their name. Everything is generic over the floating-point type `T` (`f32`, `f64`: whatever implements
 //! [`num_traits::Float`]).
@@ -27,9 +29,11 @@
 
 mod classes;
 mod digits;
+mod eigen;
 mod encoder;
 mod error;
 mod labelled;
+mod preprocessing;
 mod shuffle;
 mod source;
 mod table;
@@ -40,9 +44,11 @@ pub mod mnist;
 pub mod npy;
 
 pub use digits::{digits, digits_split};
+pub use eigen::symmetric_eigen;
 pub use encoder::{
     Answers, Coding, Encoded, Encoder, EncoderOptions, Feature, FillCategories, FillNumbers, Target,
 };
 pub use error::{Error, Position};
 pub use labelled::{LabelledData, Split};
+pub use preprocessing::{EigenSolver, Method, Preprocessing, Step};
 pub use table::{Field, Table, Task};

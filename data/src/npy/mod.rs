@@ -66,7 +66,7 @@ pub fn from_reader<T: Float>(reader: impl Read, name: &str) -> Result<Array2<T>,
 /// Reads the targets in a NPY file, gzipped or not.
 ///
 /// With [`Task::Auto`], one column of integers or truth values is one of classes, and all else is values. Classes are the numbers
-/// themselves, below [`MAX_CLASSES`](crate::csv::MAX_CLASSES).
+/// themselves, below [`MAX_CLASSES`].
 ///
 /// # Errors
 ///
