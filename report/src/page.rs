@@ -137,7 +137,7 @@ fn confusion_section(confusion: &Confusion, data: &str) -> Result<Markup> {
             @if !pairs.is_empty() {
                 section {
                     h2 { "Most frequent mistakes" }
-                    div.card.scroll { table {
+                    div.card.scroll { table.names {
                         thead { tr { th { "true class" } th { "predicted" } th { "rows" } } }
                         tbody {
                             @for ((i, j), n) in &pairs {

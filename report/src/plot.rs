@@ -13,7 +13,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use resvg::{tiny_skia, usvg};
 
-use crate::text::clean;
+use crate::text::{clean, number};
 use crate::{Error, Result};
 
 // The colours of plots. The page's style sheet knows them by these values, and has others for dark screens.
@@ -108,6 +108,11 @@ fn range(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     }
     let pad = if high > low { (high - low) * 0.04 } else { low.abs().max(1e-300) * 0.5 };
     (low - pad, high + pad)
+}
+
+/// The number at a tick of an axis from `low` to `high`: 0 is computed there as something of no size.
+fn tick(value: f64, low: f64, high: f64) -> String {
+    number(if value.abs() < (high - low) * 1e-9 { 0.0 } else { value })
 }
 
 /// Whether a value can be drawn: finite, and small enough for the difference of two such to be so as well.

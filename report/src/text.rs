@@ -36,9 +36,9 @@ fn trimmed(text: &str) -> String {
     }
 }
 
-/// `97.21 %`.
+/// `97.21 %`, on one line.
 pub(crate) fn percent(fraction: f64) -> String {
-    if fraction.is_finite() { format!("{:.2} %", 100.0 * fraction) } else { fraction.to_string() }
+    if fraction.is_finite() { format!("{:.2}\u{a0}%", 100.0 * fraction) } else { fraction.to_string() }
 }
 
 /// A count with its thousands apart: `12,345`.
@@ -90,7 +90,7 @@ mod tests {
         ] {
             assert_eq!(number(value), text);
         }
-        assert_eq!(percent(0.972_14), "97.21 %");
+        assert_eq!(percent(0.972_14), "97.21\u{a0}%");
         assert_eq!(percent(f64::NAN), "NaN");
         assert_eq!(["0", "999", "1,000", "1,234,567"], [0_u32, 999, 1000, 1_234_567].map(count)[..]);
     }

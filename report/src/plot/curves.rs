@@ -4,14 +4,14 @@ use chainrule_core::{Epoch, Evaluation};
 use plotters::prelude::*;
 
 use super::{
-    Area, BLUE, Drawn, GRID, INK, MUTED, ORANGE, PAPER, PURPLE, Plot, axes, drawable, letters, range,
+    Area, BLUE, Drawn, GRID, INK, MUTED, ORANGE, PAPER, PURPLE, Plot, axes, drawable, letters, range, tick,
 };
 use crate::Result;
 use crate::csv::{accuracy, metric, metric_names};
 use crate::text::{clean, number, shortened};
 
 /// The size of a chart.
-const SIZE: (u32, u32) = (460, 300);
+const SIZE: (u32, u32) = (400, 270);
 /// The most points of a curve: more than there are pixels.
 const POINTS: usize = 1000;
 /// Losses that differ by more than this factor are drawn by their logarithms.
@@ -138,14 +138,14 @@ impl Panel {
             .margin(10)
             .margin_right(18)
             .x_label_area_size(38)
-            .y_label_area_size(62)
+            .y_label_area_size(58)
             .build_cartesian_2d(first..last, low..high)?;
         let what = if self.logarithms { format!("{} (logarithmic)", self.what) } else { self.what.clone() };
         axes!(chart, "epoch", what)
             .x_labels(8)
             .y_labels(6)
             .y_label_formatter(&|&value| {
-                self.number(if value.abs() < (high - low) * 1e-9 { 0.0 } else { value })
+                if self.logarithms { self.number(value) } else { tick(value, low, high) }
             })
             .draw()?;
         for Curve { name, colour, points } in &self.curves {

@@ -2,12 +2,12 @@
 
 use plotters::prelude::*;
 
-use super::{Area, BLUE, Drawn, GRID, INK, MUTED, ORANGE, PAPER, Plot, axes, letters};
+use super::{Area, BLUE, Drawn, GRID, INK, MUTED, ORANGE, PAPER, Plot, axes, letters, tick};
 use crate::text::{count, number, shortened};
 use crate::{Histogram, Result};
 
 /// The size of a chart.
-const SIZE: (u32, u32) = (460, 220);
+const SIZE: (u32, u32) = (400, 200);
 /// The most rows of charts in one plot.
 const ROWS: usize = 40;
 
@@ -67,7 +67,7 @@ fn draw(area: &Area<'_>, histogram: &Histogram, gradient: bool) -> Drawn {
         .disable_x_mesh()
         .x_labels(6)
         .y_labels(4)
-        .x_label_formatter(&|&x| number(if x.abs() < (high - low) * 1e-9 { 0.0 } else { x }))
+        .x_label_formatter(&|&x| tick(x, low, high))
         .y_label_formatter(&|&y| if y < 100_000 { count(y) } else { number(y as f64) })
         .draw()?;
     let colour = if gradient { ORANGE } else { BLUE };
