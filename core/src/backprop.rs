@@ -312,7 +312,7 @@ impl<T: Scalar> Network<T> {
     }
 
     /// Whether the network ends with the very function that the loss contains.
-    fn ends_with_link_of(&self, loss: &dyn Loss<T>) -> bool {
+    pub(crate) fn ends_with_link_of(&self, loss: &dyn Loss<T>) -> bool {
         let last = self.layers().last().and_then(|layer| layer.link());
         last.is_some() && last == loss.link()
     }

@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 use chainrule_core::random::{Generator, Stream};
 use chainrule_core::{
-    Accuracy, Activation, Adam, Average, Callback, CrossEntropy, Dataset, EarlyStopping, Epoch, Error, F1,
-    Lbfgs, MeanSquaredError, Monitor, Network, Optimizer, Plateau, RateFinder, RunState, Sgd, Split, Step,
-    Trainer, evaluate_rows, optimizer_by_name,
+    Accuracy, Activation, Adam, Average, BinaryCrossEntropy, Callback, CrossEntropy, Dataset, EarlyStopping,
+    Epoch, Error, F1, Lbfgs, LogLoss, Loss, MeanSquaredError, Metric, Monitor, Network, Optimizer, Plateau,
+    RateFinder, RunState, Sgd, Split, Step, Trainer, evaluate, evaluate_rows, optimizer_by_name,
 };
 use chainrule_naive::Naive;
 use ndarray::{Array2, Axis};
@@ -112,6 +112,32 @@ fn a_metric_can_be_monitored() {
     let mut other = trainer().monitor(Monitor::Metric("f2".to_owned()));
     let error = other.fit(&mut network, &Naive, &data).unwrap_err();
     assert!(error.to_string().contains("f1-macro"), "{error}");
+}
+
+/// Whether a network ends with its link function or leaves it to the loss, metrics are the same.
+#[test]
+fn metrics_of_logits_are_those_of_probabilities() {
+    let (x, labels) = circle(60);
+    let data = Dataset::classes(&x, &labels).unwrap();
+    let two = |softmax: bool| {
+        let builder = Network::<f64>::builder(2).dense(2, Activation::Identity);
+        if softmax { builder.softmax() } else { builder }.build(4).unwrap()
+    };
+    let one = |g| Network::<f64>::builder(2).dense(1, g).build(4).unwrap();
+    let measured = |network: &Network<f64>, loss: &dyn Loss<f64>| {
+        let metrics: [Box<dyn Metric<f64>>; 2] = [Box::new(Accuracy), Box::new(LogLoss)];
+        evaluate(network, &Naive, loss, &data, &metrics).unwrap()
+    };
+    let binary = BinaryCrossEntropy::default();
+    let by_softmax = measured(&two(true), &CrossEntropy);
+    let by_sigmoid = measured(&one(Activation::Sigmoid), &binary);
+    assert_eq!(measured(&two(false), &CrossEntropy), by_softmax);
+    assert_eq!(measured(&one(Activation::Identity), &binary), by_sigmoid);
+    assert_eq!(by_softmax.accuracy, Some(by_softmax.metrics[0].1));
+    for evaluation in [by_softmax, by_sigmoid] {
+        let (_, log_loss) = &evaluation.metrics[1];
+        assert!((log_loss - evaluation.loss).abs() < 1e-12, "{evaluation:?}");
+    }
 }
 
 type Kept = Rc<RefCell<Option<(RunState<f64>, Network<f64>)>>>;

@@ -18,7 +18,8 @@ pub trait Metric<T: Scalar> {
     /// The name for reports.
     fn name(&self) -> &str;
 
-    /// The metric over outputs n × n_y and their targets, which fit them. NaN where it has no value.
+    /// The metric over outputs n × n_y and their targets, which fit them. NaN where it has no value. Outputs that a loss takes for logits
+    /// have become probabilities before.
     fn evaluate(&self, outputs: &ArrayRef2<T>, targets: Targets<'_, T>) -> f64;
 
     /// Whether larger values are better.

@@ -5,7 +5,10 @@ use ndarray::{Array2, Axis, Slice};
 use super::batch::{Batch, Part};
 use super::report::Evaluation;
 use crate::metric::Metric;
-use crate::{Backend, Dataset, Error, Loss, Network, Result, Scalar, Score, Targets, Weighted, Workspace};
+use crate::{
+    Activation, Backend, Dataset, Error, Link, Loss, Network, Result, Scalar, Score, Targets, Weighted,
+    Workspace,
+};
 
 /// A sum of scores, each weighted by its rows or by their weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -105,7 +108,14 @@ pub(super) fn measure<T: Scalar>(
         if !metrics.is_empty() {
             // Once more, since a loss may have left out what the network ends with.
             let output = network.forward(backend, &inputs, &mut workspace)?;
-            outputs.slice_axis_mut(Axis(0), Slice::from(start..end)).assign(&output);
+            let mut kept = outputs.slice_axis_mut(Axis(0), Slice::from(start..end));
+            kept.assign(&output);
+            // Metrics are told probabilities, also where the network ends with logits.
+            match loss.link().filter(|_| !network.ends_with_link_of(loss)) {
+                Some(Link::Softmax) => backend.softmax(&mut kept)?,
+                Some(Link::Sigmoid) => backend.activate(Activation::Sigmoid, &mut kept)?,
+                None => (),
+            }
         }
     }
     let mut evaluation = sum.mean();
