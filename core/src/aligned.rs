@@ -16,10 +16,21 @@ pub(crate) struct Aligned<T> {
     len: usize,
 }
 
+impl<T> Aligned<T> {
+    /// The bytes that `len` elements take.
+    pub(crate) fn bytes(len: usize) -> usize {
+        len.saturating_add(Self::spare(len)).saturating_mul(size_of::<T>())
+    }
+
+    fn spare(len: usize) -> usize {
+        if len == 0 { 0 } else { LINE / size_of::<T>() }
+    }
+}
+
 impl<T: Clone> Aligned<T> {
     /// `len` times `value`.
     pub(crate) fn new(value: T, len: usize) -> Self {
-        let spare = if len == 0 { 0 } else { LINE / size_of::<T>() };
+        let spare = Self::spare(len);
         let buffer = vec![value; len + spare];
         // Whether there is such an element or not, only speed depends on it.
         let start = Some(buffer.as_ptr().align_offset(LINE)).filter(|&start| start <= spare).unwrap_or(0);

@@ -20,7 +20,7 @@ use std::mem;
 use ndarray::{Array2, ArrayRef2, ArrayView2, Axis, Slice};
 
 use crate::layer::{Below, Change, Layer, Mode, Pass, matrix, matrix_mut, rows_of};
-use crate::stack::{Stack, kept, place_len, place_mut};
+use crate::stack::{Place, Stack};
 use crate::targets::check_finite;
 use crate::{Accumulate, Backend, Descent, Loss, Network, Result, Scalar, Score, Targets, Workspace};
 
@@ -63,12 +63,13 @@ impl<T: Scalar> Chain<'_, T> {
         let (mut rest, mut index) = (memory, self.first);
         let mut below: Option<ArrayView2<'m, T>> = None;
         for (j, layer) in self.stack.layers.iter().enumerate() {
-            let (place, after) = rest.split_at_mut(place_len(&**layer, rows));
-            let (output, scratch) = place_mut(&**layer, rows, place);
+            let place = Place::of(&**layer, rows);
+            let (mine, after) = rest.split_at_mut(place.len());
+            let (output, scratch) = place.split_mut(mine);
             let a_k = below.as_ref().map_or(self.inputs.view(), |a| a.view());
             let pass = self.pass(j, index, a_k, &parameters[self.stack.ranges[j].clone()]);
-            layer.forward(&pass, scratch, &mut matrix_mut(output, rows, layer.output_size()))?;
-            below = Some(matrix(output, rows, layer.output_size()));
+            layer.forward(&pass, scratch, &mut matrix_mut(output, rows, place.columns))?;
+            below = Some(matrix(output, rows, place.columns));
             rest = after;
             index += layer.count();
         }
@@ -93,9 +94,9 @@ impl<T: Scalar> Chain<'_, T> {
         let mut index = self.first + self.stack.count();
         // Called for each layer in turn, from the last to the first.
         let mut kept_of = |layer: &dyn Layer<T>| {
-            let end = start;
-            start -= place_len(layer, rows);
-            kept(layer, rows, &memory[start..end])
+            let (place, end) = (Place::of(layer, rows), start);
+            start -= place.len();
+            place.kept(&memory[start..end])
         };
         let mut kept_j = kept_of(&*layers[y]);
         // δ_y = Δa_y ⊙ g′(z_y)

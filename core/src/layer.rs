@@ -64,7 +64,7 @@
 use std::fmt::{self, Debug};
 use std::ops::Range;
 
-use ndarray::{ArrayRef2, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{ArrayRef2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 
 use crate::loss::Link;
 use crate::random::Generator;
@@ -491,13 +491,16 @@ pub(crate) fn elements_mut<T>(matrix: &mut ArrayRef2<T>) -> &mut [T] {
 /// The matrix, rows × columns, that lies row after row in a slice of at least that length.
 #[inline]
 pub(crate) fn matrix<T>(slice: &[T], rows: usize, columns: usize) -> ArrayView2<'_, T> {
-    ArrayView2::from_shape((rows, columns), &slice[..rows * columns]).expect("as long as its shape")
+    // Many times as fast as `ArrayView2::from_shape`, which a tiny network would notice.
+    let vector = ArrayView1::from(&slice[..rows * columns]);
+    vector.into_shape_with_order((rows, columns)).expect("as long as its shape")
 }
 
 /// [`matrix`], to write to.
 #[inline]
 pub(crate) fn matrix_mut<T>(slice: &mut [T], rows: usize, columns: usize) -> ArrayViewMut2<'_, T> {
-    ArrayViewMut2::from_shape((rows, columns), &mut slice[..rows * columns]).expect("as long as its shape")
+    let vector = ArrayViewMut1::from(&mut slice[..rows * columns]);
+    vector.into_shape_with_order((rows, columns)).expect("as long as its shape")
 }
 
 /// The rows from `start` to `end` of a matrix.

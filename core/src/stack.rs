@@ -82,17 +82,18 @@ impl<T: Scalar> Stack<T> {
     pub(crate) fn update_buffers(&self, rows: usize, memory: &[T], buffers: &mut [T]) {
         let mut rest = memory;
         for (layer, range) in self.layers.iter().zip(&self.buffer_ranges) {
-            let (mine, after) = rest.split_at(place_len(&**layer, rows));
+            let place = Place::of(&**layer, rows);
+            let (mine, after) = rest.split_at(place.len());
             rest = after;
             if !range.is_empty() {
-                layer.update_buffers(kept(&**layer, rows, mine), &mut buffers[range.clone()]);
+                layer.update_buffers(place.kept(mine), &mut buffers[range.clone()]);
             }
         }
     }
 
     /// The scalars that all outputs and scratches of a pass with so many rows take.
     pub(crate) fn memory_len(&self, rows: usize) -> usize {
-        self.layers.iter().fold(0, |sum, layer| sum.saturating_add(place_len(&**layer, rows)))
+        self.layers.iter().fold(0, |sum, layer| sum.saturating_add(Place::of(&**layer, rows).len()))
     }
 
     /// The scalars that the layer in most need of them needs to work in.
@@ -149,27 +150,41 @@ fn padded(len: usize) -> usize {
     len.checked_next_multiple_of(16).unwrap_or(usize::MAX)
 }
 
-fn output_len<T: Scalar>(layer: &dyn Layer<T>, rows: usize) -> usize {
-    padded(rows.saturating_mul(layer.output_size()))
+/// The lengths of what a layer has in the memory of a pass with so many rows: its output, then its scratch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    scratch: usize,
+    /// The output's, padded.
+    output: usize,
 }
 
-/// The scalars that a layer's output and scratch take, in this order.
-pub(crate) fn place_len<T: Scalar>(layer: &dyn Layer<T>, rows: usize) -> usize {
-    output_len(layer, rows).saturating_add(padded(layer.scratch_len(rows)))
-}
+impl Place {
+    #[inline]
+    pub(crate) fn of<T: Scalar>(layer: &dyn Layer<T>, rows: usize) -> Self {
+        let columns = layer.output_size();
+        let output = padded(rows.saturating_mul(columns));
+        Self { rows, columns, scratch: layer.scratch_len(rows), output }
+    }
 
-/// A layer's place, as its output (which has more scalars than it needs) and its scratch.
-pub(crate) fn place_mut<'a, T: Scalar>(
-    layer: &dyn Layer<T>,
-    rows: usize,
-    place: &'a mut [T],
-) -> (&'a mut [T], &'a mut [T]) {
-    let (output, scratch) = place.split_at_mut(output_len(layer, rows));
-    (output, &mut scratch[..layer.scratch_len(rows)])
-}
+    /// The scalars that both take.
+    #[inline]
+    pub(crate) fn len(self) -> usize {
+        self.output.saturating_add(padded(self.scratch))
+    }
 
-/// What the forward pass left in a layer's place.
-pub(crate) fn kept<'a, T: Scalar>(layer: &dyn Layer<T>, rows: usize, place: &'a [T]) -> Kept<'a, T> {
-    let (output, scratch) = place.split_at(output_len(layer, rows));
-    Kept { output: matrix(output, rows, layer.output_size()), scratch: &scratch[..layer.scratch_len(rows)] }
+    /// The output (with more scalars than it needs) and the scratch.
+    #[inline]
+    pub(crate) fn split_mut<T>(self, place: &mut [T]) -> (&mut [T], &mut [T]) {
+        let (output, scratch) = place.split_at_mut(self.output);
+        (output, &mut scratch[..self.scratch])
+    }
+
+    /// What the forward pass left there.
+    #[inline]
+    pub(crate) fn kept<T>(self, place: &[T]) -> Kept<'_, T> {
+        let (output, scratch) = place.split_at(self.output);
+        Kept { output: matrix(output, self.rows, self.columns), scratch: &scratch[..self.scratch] }
+    }
 }

@@ -6,7 +6,7 @@ use ndarray::ArrayView2;
 
 use crate::aligned::Aligned;
 use crate::layer::Layer;
-use crate::stack::{kept, place_len};
+use crate::stack::Place;
 use crate::{Error, Network, Result, Scalar};
 
 /// Every activation, change and gradient of a step, sized once from a network and the largest batch.
@@ -92,10 +92,10 @@ impl<T: Scalar> Workspace<T> {
     /// After a pass for a loss that takes in the last layer's link, the last layer's are the logits.
     #[must_use]
     pub fn activations(&self, layer: usize) -> ArrayView2<'_, T> {
-        let len = |layer: &Arc<dyn Layer<T>>| place_len(&**layer, self.rows);
-        let start: usize = self.layers[..layer].iter().map(len).sum();
-        let layer = &self.layers[layer];
-        kept(&**layer, self.rows, &self.memory[start..start + len(layer)]).output
+        let place = |layer: &Arc<dyn Layer<T>>| Place::of(&**layer, self.rows);
+        let start: usize = self.layers[..layer].iter().map(|layer| place(layer).len()).sum();
+        let place = place(&self.layers[layer]);
+        place.kept(&self.memory[start..start + place.len()]).output
     }
 
     /// The outputs of the network from the pass last made, batch × n_y.
@@ -113,17 +113,25 @@ impl<T: Scalar> Workspace<T> {
     /// The bytes that a workspace for training takes.
     #[must_use]
     pub fn bytes(network: &Network<T>, batch: usize) -> usize {
-        let stack = &network.stack;
-        let len = stack.memory_len(batch) + stack.work_len(batch) + 2 * batch * stack.widest();
-        (len + network.parameters().len()) * size_of::<T>()
+        let (stack, of) = (&network.stack, Aligned::<T>::bytes);
+        let change = of(batch.saturating_mul(stack.widest()));
+        let gradient = of(network.parameters().len());
+        [change, change, of(stack.work_len(batch)), gradient]
+            .into_iter()
+            .fold(Self::inference_bytes(network, batch), usize::saturating_add)
+    }
+
+    /// The bytes that a workspace for the forward pass takes.
+    #[must_use]
+    pub fn inference_bytes(network: &Network<T>, batch: usize) -> usize {
+        Aligned::<T>::bytes(network.stack.memory_len(batch))
     }
 
     /// Refuses inputs that this workspace has no room for, or that the network has no inputs for.
     pub(crate) fn check(&self, network: &Network<T>, inputs: (usize, usize), training: bool) -> Result<()> {
         let fits = |(mine, theirs): (&Arc<dyn Layer<T>>, &Arc<dyn Layer<T>>)| {
             Arc::ptr_eq(mine, theirs)
-                || place_len(&**mine, self.batch) == place_len(&**theirs, self.batch)
-                    && mine.output_size() == theirs.output_size()
+                || Place::of(&**mine, self.batch) == Place::of(&**theirs, self.batch)
                     && mine.work_len(self.batch) == theirs.work_len(self.batch)
         };
         let expected = (inputs.0.min(self.batch), network.input_size());
