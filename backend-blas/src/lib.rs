@@ -51,7 +51,7 @@ use std::cell::RefCell;
 
 use cblas_sys::CBLAS_LAYOUT::{CblasColMajor, CblasRowMajor};
 use chainrule_core::{
-    Accumulate, Activation, Backend, Descent, Error, Result, Scalar, Score, Slope, Targets, check,
+    Accumulate, Activation, Backend, Descent, Error, Result, Scalar, Score, Slope, Targets, Update, check,
 };
 use chainrule_simd::Simd;
 use ndarray::{ArrayRef1, ArrayRef2};
@@ -331,5 +331,19 @@ where
 
     fn descend(&self, step: Descent<T>, gradient: &[T], parameters: &mut [T]) -> Result<()> {
         self.vectors.descend(step, gradient, parameters)
+    }
+
+    fn update(
+        &self,
+        update: &Update<T>,
+        gradient: &[T],
+        states: [&mut [T]; 3],
+        parameters: &mut [T],
+    ) -> Result<()> {
+        self.vectors.update(update, gradient, states, parameters)
+    }
+
+    fn dot(&self, x: &[T], y: &[T]) -> Result<f64> {
+        self.vectors.dot(x, y)
     }
 }

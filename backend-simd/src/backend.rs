@@ -11,6 +11,8 @@ use crate::elementwise::{self, Goal};
 use crate::gemm::view::{MatMut, MatRef};
 use crate::gemm::{self, Block, Engine, Update};
 use crate::isa::{Isa, Ready};
+use crate::optimizers;
+use crate::small::{self, Finish};
 use crate::vmath::Real;
 
 /// The backend `simd`: the library's own kernels, on the best instruction set that the machine has.
@@ -160,7 +162,18 @@ impl Engine {
         let alone = Self { threads: 1, ..self };
         // Every row of the bias is b.
         let bias = b.map(|b| MatRef { rows, ..row(b) });
-        let z = z.map(MatMut::new);
+        let (x, w, z, a) = (MatRef::new(x), MatRef::new(w).t(), z.map(MatMut::new), MatMut::new(a));
+        let relu = g == Activation::Relu && z.is_none();
+        let finish = bias.map_or(Finish::Replace, |bias| Finish::Bias { bias, relu });
+        // SAFETY: the arrays are borrowed until this function returns, and their shapes were checked.
+        unsafe {
+            if small::product(self.isa, x, w, finish, a) {
+                if !(relu && bias.is_some()) {
+                    elementwise::finish_forward(alone, g, None, z, a);
+                }
+                return;
+            }
+        }
         let epilogue = move |Block { row, col, c }: Block<T>| {
             let bias = bias.map(|b| b.block(row, col, c.rows, c.cols));
             let z = z.map(|z| z.block(row, col, c.rows, c.cols));
@@ -171,14 +184,7 @@ impl Engine {
         let nothing = bias.is_none() && z.is_none() && g == Activation::Identity;
         // SAFETY: the arrays are borrowed until `product` returns.
         unsafe {
-            gemm::product(
-                self,
-                MatRef::new(x),
-                MatRef::new(w).t(),
-                Update::Replace,
-                MatMut::new(a),
-                if nothing { None } else { Some(&epilogue) },
-            );
+            gemm::product(self, x, w, Update::Replace, a, if nothing { None } else { Some(&epilogue) });
         }
     }
 
@@ -201,20 +207,35 @@ impl Engine {
         slope: Option<Slope<'_, T>>,
         below: &mut ArrayRef2<T>,
     ) {
-        let Some(slope) = slope.filter(|slope| slope.activation != Activation::Identity) else {
-            return gemm::matmul(self, delta, w, Update::Replace, below, None);
+        let slope = slope.filter(|slope| slope.activation != Activation::Identity);
+        let saved = slope.as_ref().map(|slope| (slope.activation, MatRef::new(&slope.saved)));
+        let step = match saved {
+            Some((Activation::Relu, saved)) => Some(Finish::Step { saved, below: T::of(0.0) }),
+            Some((Activation::LeakyRelu(slope), saved)) => Some(Finish::Step { saved, below: T::of(slope) }),
+            _ => None,
         };
         let alone = Self { threads: 1, ..self };
-        let saved = MatRef::new(&slope.saved);
+        let (delta, w, below) = (MatRef::new(delta), MatRef::new(w), MatMut::new(below));
+        // SAFETY: the arrays are borrowed until this function returns, and their shapes were checked.
+        unsafe {
+            if small::product(self.isa, delta, w, step.unwrap_or(Finish::Replace), below) {
+                if let (Some((g, saved)), None) = (saved, step) {
+                    elementwise::apply_slope(alone, g, saved, below);
+                }
+                return;
+            }
+        }
+        let Some((g, saved)) = saved else {
+            // SAFETY: as above.
+            return unsafe { gemm::product(self, delta, w, Update::Replace, below, None) };
+        };
         let epilogue = move |Block { row, col, c }: Block<T>| {
             // SAFETY: the block lies inside of the result, which has the shape of `saved`; both are borrowed until
-            // `matmul` returns.
-            unsafe {
-                let saved = saved.block(row, col, c.rows, c.cols);
-                elementwise::apply_slope(alone, slope.activation, saved, c);
-            }
+            // `product` returns.
+            unsafe { elementwise::apply_slope(alone, g, saved.block(row, col, c.rows, c.cols), c) }
         };
-        gemm::matmul(self, delta, w, Update::Replace, below, Some(&epilogue));
+        // SAFETY: as above.
+        unsafe { gemm::product(self, delta, w, Update::Replace, below, Some(&epilogue)) };
     }
 
     /// W (or ΔW) and b (or Δb) from δᵀ X and δᵀ 1.
@@ -226,10 +247,17 @@ impl Engine {
         w: &mut ArrayRef2<T>,
         b: Option<&mut ArrayRef1<T>>,
     ) {
-        let delta = MatRef::new(delta);
+        let (delta, x, w) = (MatRef::new(delta), MatRef::new(x), MatMut::new(w));
+        let finish = match weights {
+            Update::Replace => Some(Finish::Replace),
+            Update::Blend { alpha, beta } => Some(Finish::Blend { alpha, beta }),
+            Update::Add => None,
+        };
         // SAFETY: the arrays are borrowed until the calls return.
         unsafe {
-            gemm::product(self, delta.t(), MatRef::new(x), weights, MatMut::new(w), None);
+            if !finish.is_some_and(|finish| small::product(self.isa, delta.t(), x, finish, w)) {
+                gemm::product(self, delta.t(), x, weights, w, None);
+            }
             if let Some(b) = b {
                 elementwise::column_sums(self.isa, delta, biases, row_mut(b));
             }
@@ -403,6 +431,23 @@ macro_rules! backend {
                 check::same_length("descend", "gradient", gradient.len(), parameters.len())?;
                 elementwise::descend(self.engine, step.rate, step.decay, gradient, parameters);
                 Ok(())
+            }
+
+            fn update(
+                &self,
+                update: &chainrule_core::Update<$t>,
+                gradient: &[$t],
+                states: [&mut [$t]; 3],
+                parameters: &mut [$t],
+            ) -> Result<()> {
+                check::update(update, gradient, &states, parameters)?;
+                optimizers::update(self.engine, update, gradient, states, parameters);
+                Ok(())
+            }
+
+            fn dot(&self, x: &[$t], y: &[$t]) -> Result<f64> {
+                check::same_length("dot", "y", y.len(), x.len())?;
+                Ok(optimizers::dot(self.engine.isa, x, y))
             }
 
             fn dense_descend(

@@ -4,19 +4,57 @@
 //! Where operands are contiguous (as a whole, or in their rows) full registers are loaded; otherwise registers are
 //! gathered scalar by scalar. Both compute the same function of each element, so the bits are the same.
 
+/// Functions of one element.
+macro_rules! unary {
+    ($($(#[$doc:meta])* $name:ident $(($($field:ty),*))?: |$self:ident, $x:ident| $body:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        struct $name<T>($($($field,)*)? std::marker::PhantomData<T>);
+
+        impl<T: Real> Unary<T> for $name<T> {
+            #[inline(always)]
+            #[allow(unused_unsafe, reason = "two of the functions only hand on an argument")]
+            unsafe fn eval<L: Lane<Elem = T>>($self, $x: L) -> L {
+                // SAFETY: the caller enables the set of `L`.
+                unsafe { $body }
+            }
+        }
+    )*};
+}
+/// Functions of two elements.
+macro_rules! binary {
+    ($($(#[$doc:meta])* $name:ident $(($($field:ty),*))?: |$self:ident, $x:ident, $y:ident| $body:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        struct $name<T>($($($field,)*)? std::marker::PhantomData<T>);
+
+        impl<T: Real> Binary<T> for $name<T> {
+            #[inline(always)]
+            #[allow(unused_unsafe, reason = "two of the functions only hand on an argument")]
+            unsafe fn eval<L: Lane<Elem = T>>($self, $x: L, $y: L) -> L {
+                // SAFETY: the caller enables the set of `L`.
+                unsafe { $body }
+            }
+        }
+    )*};
+}
+mod activate;
+mod cross_entropy;
 mod rows;
 
-use chainrule_core::{Activation, Scalar};
+use std::marker::PhantomData as P;
 
-pub(crate) use rows::{Goal, cross_entropy, softmax, softmax_backward};
+pub(crate) use activate::{activate, apply_slope, finish_forward};
+pub(crate) use cross_entropy::{Goal, cross_entropy};
+pub(crate) use rows::{softmax, softmax_backward};
 
 use crate::gemm::view::{MatMut, MatRef};
 use crate::gemm::{Engine, Update};
 use crate::isa::{Kernel, Ready};
 use crate::lane::Lane;
 use crate::threads;
-use crate::vmath::map::{self, Binary, Unary, map_span, zip_span};
-use crate::vmath::{self, Real};
+use crate::vmath::Real;
+use crate::vmath::map::{Binary, Unary, map_span, zip_span};
 
 /// Loads `n ≤ LANES` scalars that lie `stride` apart; the other lanes are zero.
 ///
@@ -24,7 +62,7 @@ use crate::vmath::{self, Real};
 ///
 /// All of them are valid for reads. The caller enables the set of `L`.
 #[inline(always)]
-unsafe fn read<T: Real, L: Lane<Elem = T>>(from: *const T, stride: isize, n: usize) -> L {
+pub(crate) unsafe fn read<T: Real, L: Lane<Elem = T>>(from: *const T, stride: isize, n: usize) -> L {
     // SAFETY: the scalars are valid; the buffer holds sixteen, the most that any register does.
     unsafe {
         if stride == 1 {
@@ -46,7 +84,7 @@ unsafe fn read<T: Real, L: Lane<Elem = T>>(from: *const T, stride: isize, n: usi
 ///
 /// As for [`read`], for writes.
 #[inline(always)]
-unsafe fn write<T: Real, L: Lane<Elem = T>>(lanes: L, to: *mut T, stride: isize, n: usize) {
+pub(crate) unsafe fn write<T: Real, L: Lane<Elem = T>>(lanes: L, to: *mut T, stride: isize, n: usize) {
     // SAFETY: as in `read`.
     unsafe {
         if stride == 1 {
@@ -147,6 +185,7 @@ fn as_ref<T>(y: MatMut<T>) -> MatRef<T> {
 const PACE: usize = 4;
 
 /// Calls `work(row, col, rows, cols)` for blocks that cover `rows × cols`, on several threads if that pays.
+#[inline]
 fn share(engine: Engine, rows: usize, cols: usize, work: &(dyn Fn(usize, usize, usize, usize) + Sync)) {
     let ways = threads::ways(engine.threads, rows * cols / PACE);
     if ways <= 1 {
@@ -180,209 +219,11 @@ fn both<T: Real, F: Binary<T> + Sync>(engine: Engine, f: F, x: MatRef<T>, y: Mat
     });
 }
 
-/// Functions of one element.
-macro_rules! unary {
-    ($($(#[$doc:meta])* $name:ident $(($field:ty))?: |$self:ident, $x:ident| $body:expr;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy)]
-        struct $name<T>($($field,)? std::marker::PhantomData<T>);
-
-        impl<T: Real> Unary<T> for $name<T> {
-            #[inline(always)]
-            #[allow(unused_unsafe, reason = "two of the functions only hand on an argument")]
-            unsafe fn eval<L: Lane<Elem = T>>($self, $x: L) -> L {
-                // SAFETY: the caller enables the set of `L`.
-                unsafe { $body }
-            }
-        }
-    )*};
-}
-unary! {
-    /// x.
-    Keep: |self, x| x;
-    /// max(x, 0); NaN stays NaN.
-    Relu: |self, x| L::select(x.le(L::splat(T::ZERO)), L::splat(T::ZERO), x);
-    /// x where it is positive, s x elsewhere.
-    LeakyRelu(T): |self, x| L::select(x.le(L::splat(T::ZERO)), x.mul(L::splat(self.0)), x);
-}
-
-/// Functions of two elements.
-macro_rules! binary {
-    ($($(#[$doc:meta])* $name:ident $(($($field:ty),*))?: |$self:ident, $x:ident, $y:ident| $body:expr;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy)]
-        struct $name<T>($($($field,)*)? std::marker::PhantomData<T>);
-
-        impl<T: Real> Binary<T> for $name<T> {
-            #[inline(always)]
-            #[allow(unused_unsafe, reason = "two of the functions only hand on an argument")]
-            unsafe fn eval<L: Lane<Elem = T>>($self, $x: L, $y: L) -> L {
-                // SAFETY: the caller enables the set of `L`.
-                unsafe { $body }
-            }
-        }
-    )*};
-}
 binary! {
     /// x y.
     Product: |self, x, y| x.mul(y);
     /// β y − α x, with (α, β) given.
     Step(T, T): |self, x, y| x.neg_mul_add(L::splat(self.0), y.mul(L::splat(self.1)));
-    /// The change y times the slope of σ, a (1 − a), where x = a.
-    TimesSigmoidSlope: |self, a, y| y.mul(a.mul(L::splat(T::ONE).sub(a)));
-    /// The change y times the slope of tanh, 1 − a², where x = a.
-    TimesTanhSlope: |self, a, y| y.mul(a.neg_mul_add(a, L::splat(T::ONE)));
-    /// The change y times 1 where a > 0, and the slope given elsewhere.
-    TimesStep(T): |self, a, y| {
-        let slope = L::select(L::splat(T::ZERO).lt(a), L::splat(T::ONE), L::splat(self.0));
-        y.mul(slope)
-    };
-    /// The change y times the slope of GELU at x = z.
-    TimesGeluSlope: |self, z, y| y.mul(vmath::gelu_slope(z));
-    /// The change y times the slope of `SiLU` at x = z.
-    TimesSiluSlope: |self, z, y| y.mul(vmath::silu_slope(z));
-}
-
-/// f(y + x): an activation after a bias.
-#[derive(Clone, Copy)]
-struct AfterSum<F>(F);
-
-impl<T: Real, F: Unary<T>> Binary<T> for AfterSum<F> {
-    #[inline(always)]
-    unsafe fn eval<L: Lane<Elem = T>>(self, x: L, y: L) -> L {
-        // SAFETY: the caller enables the set of `L`.
-        unsafe { self.0.eval(y.add(x)) }
-    }
-}
-
-use std::marker::PhantomData as P;
-
-/// Runs `$run(f)` with the function that the activation `$g` is; an activation that this crate does not know of goes
-/// through its definition.
-macro_rules! with_activation {
-    ($t:ty, $g:expr, $identity:expr, |$f:ident| $run:expr, else $other:expr) => {
-        match $g {
-            Activation::Identity => $identity,
-            Activation::Sigmoid => {
-                let $f = map::Sigmoid;
-                $run
-            }
-            Activation::Tanh => {
-                let $f = map::Tanh;
-                $run
-            }
-            Activation::Relu => {
-                let $f = Relu(P::<$t>);
-                $run
-            }
-            Activation::LeakyRelu(slope) => {
-                let $f = LeakyRelu(<$t as Scalar>::of(slope), P);
-                $run
-            }
-            Activation::Gelu => {
-                let $f = map::Gelu;
-                $run
-            }
-            Activation::Silu => {
-                let $f = map::Silu;
-                $run
-            }
-            _ => $other,
-        }
-    };
-}
-
-/// A ← g(A).
-///
-/// # Safety
-///
-/// A is valid for reads and writes.
-#[inline]
-pub(crate) unsafe fn activate<T: Real + Scalar>(engine: Engine, g: Activation, a: MatMut<T>) {
-    with_activation!(T, g, (), |f| each(engine, f, a), else {
-        // SAFETY: the elements of A are valid.
-        unsafe { by_definition(a, |z| g.apply(z)) }
-    });
-}
-
-/// A ← f(A) for a function of scalars.
-///
-/// # Safety
-///
-/// A is valid for reads and writes.
-unsafe fn by_definition<T: Copy>(a: MatMut<T>, f: impl Fn(T) -> T) {
-    for i in 0..a.rows {
-        for j in 0..a.cols {
-            // SAFETY: the elements of A are valid.
-            unsafe { *a.at(i, j) = f(*a.at(i, j)) };
-        }
-    }
-}
-
-/// What is done to a finished block of X Wᵀ: A ← g(A + 1 bᵀ), and Z ← A + 1 bᵀ where Z is wanted.
-///
-/// # Safety
-///
-/// A, and Z of the same shape, are valid for reads and writes, `bias` (of the same shape, its rows the same) for reads.
-#[inline]
-pub(crate) unsafe fn finish_forward<T: Real + Scalar>(
-    engine: Engine,
-    g: Activation,
-    bias: Option<MatRef<T>>,
-    z: Option<MatMut<T>>,
-    a: MatMut<T>,
-) {
-    if let Some(z) = z {
-        if let Some(bias) = bias {
-            both(engine, AfterSum(Keep(P)), bias, a);
-        }
-        both(engine, First(P), as_ref(a), z);
-    }
-    let Some(bias) = bias.filter(|_| z.is_none()) else {
-        // SAFETY: A is valid.
-        return unsafe { activate(engine, g, a) };
-    };
-    with_activation!(T, g, both(engine, AfterSum(Keep(P)), bias, a), |f| both(engine, AfterSum(f), bias, a), else {
-        both(engine, AfterSum(Keep(P)), bias, a);
-        // SAFETY: the elements of A are valid.
-        unsafe { by_definition(a, |z| g.apply(z)) }
-    });
-}
-
-binary! {
-    /// x: a copy.
-    First: |self, x, _y| x;
-}
-
-/// Δ ← Δ ⊙ g′(z), from what the forward pass saved.
-///
-/// # Safety
-///
-/// `saved` is valid for reads, Δ (of the same shape) for reads and writes.
-#[inline]
-pub(crate) unsafe fn apply_slope<T: Real + Scalar>(
-    engine: Engine,
-    g: Activation,
-    saved: MatRef<T>,
-    delta: MatMut<T>,
-) {
-    match g {
-        Activation::Identity => {}
-        Activation::Sigmoid => both(engine, TimesSigmoidSlope(P), saved, delta),
-        Activation::Tanh => both(engine, TimesTanhSlope(P), saved, delta),
-        Activation::Relu => both(engine, TimesStep(T::of(0.0), P), saved, delta),
-        Activation::LeakyRelu(slope) => both(engine, TimesStep(T::of(slope), P), saved, delta),
-        Activation::Gelu => both(engine, TimesGeluSlope(P), saved, delta),
-        Activation::Silu => both(engine, TimesSiluSlope(P), saved, delta),
-        _ => {
-            for i in 0..delta.rows {
-                for j in 0..delta.cols {
-                    // SAFETY: the elements of both are valid.
-                    unsafe { *delta.at(i, j) *= g.derivative_from_saved(*saved.at(i, j)) };
-                }
-            }
-        }
-    }
 }
 
 /// C ← A ⊙ C.

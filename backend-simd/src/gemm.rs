@@ -23,6 +23,8 @@ use ndarray::ArrayRef2;
 use crate::isa::{Element, Isa, Ready};
 use crate::threads;
 pub(crate) use driver::Lanes;
+pub(crate) use micro::load;
+pub(crate) use pack::Copy;
 use view::{MatMut, MatRef};
 
 /// How products are computed.
@@ -189,7 +191,8 @@ fn is_upright<T>(c: &MatMut<T>) -> bool {
 }
 
 /// Whether a product takes the dot form. Decided by shapes and strides only, for the whole product.
-fn is_dot<T>(a: MatRef<T>, b: MatRef<T>) -> bool {
+#[inline]
+pub(crate) fn is_dot<T>(a: MatRef<T>, b: MatRef<T>) -> bool {
     let (m, k, n) = (a.rows, a.cols, b.cols);
     let (a_along, b_along) = (a.col == 1, b.row == 1);
     // The partial sums of a dot product cost about as much to add as four multiply-adds of a register; to copy an operand

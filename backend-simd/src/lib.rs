@@ -11,6 +11,8 @@ mod elementwise;
 mod gemm;
 mod isa;
 mod lane;
+mod optimizers;
+mod small;
 mod threads;
 mod vmath;
 

@@ -63,8 +63,13 @@ thread_local! {
 
 /// The number of parts in which work of about `nanoseconds` is best done: 1, or one for each of up to `limit` threads of
 /// rayon's current pool (0: all of them).
+#[inline]
 pub(crate) fn ways(limit: usize, nanoseconds: usize) -> usize {
-    if nanoseconds < SMALL || limit == 1 || INSIDE.get() {
+    if nanoseconds < SMALL || limit == 1 { 1 } else { several_ways(limit, nanoseconds) }
+}
+
+fn several_ways(limit: usize, nanoseconds: usize) -> usize {
+    if INSIDE.get() {
         return 1;
     }
     let pool = rayon::current_num_threads();

@@ -22,6 +22,7 @@
 //!
 //! Underflow is gradual, ±∞ give the limits, NaN stays NaN.
 
+pub(crate) mod activations;
 mod constants;
 pub(crate) mod map;
 mod public;
@@ -48,6 +49,13 @@ unsafe fn horner<T: Real, L: Lane<Elem = T>>(c: &[T], x: L) -> L {
         }
         sum
     }
+}
+
+/// Horner's rule over the coefficients from `FROM` on.
+#[inline(always)]
+unsafe fn horner_from<T: Real, L: Lane<Elem = T>, const FROM: usize>(c: &[T], x: L) -> L {
+    // SAFETY: the caller enables the set of `L`.
+    unsafe { horner(&c[FROM..], x) }
 }
 
 /// Σ cᵢ xⁱ as Σ (c₂ᵢ + c₂ᵢ₊₁ x) x²ⁱ, with x² given: a chain of half the length.

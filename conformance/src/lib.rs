@@ -25,7 +25,8 @@
 //!   for the provided methods, the default bodies of the trait over these. No element may be further off than theory
 //!   allows: 2(k+2)·ε·Σ|a||b| for a sum of k products, 4 units in the last place (8 for f64, whose reference rounds
 //!   itself) of the result and of the argument for transcendental functions, exactness for ReLU and the identity.
-//!   Results below the smallest normal number may be flushed to zero.
+//!   Results below the smallest normal number may be flushed to zero. The updates of optimisers and the dot product have the
+//!   bits of their definitions.
 //! - **Layouts**: contiguous, transposed, sliced, stepped, reversed, broadcast, for every operand; each length from 0 to
 //!   67 and around 128 and 256; the memory around an output stays as it was.
 //! - **Replace** never reads the old output, which holds NaN; **Add** adds. A sum over nothing is 0.
@@ -45,6 +46,7 @@ mod compare;
 mod dense;
 mod elementwise;
 mod layout;
+mod optimizers;
 mod products;
 mod reference;
 mod repeat;
@@ -137,6 +139,8 @@ macro_rules! __each_check {
             softmax_cross_entropy_values softmax_cross_entropy_special softmax_cross_entropy_slope
             softmax_cross_entropy_labels softmax_cross_entropy_shapes
             descend_values descend_shapes
+            update_values update_special update_shapes
+            dot_values dot_shapes
             same_bits_twice same_bits_from_threads
         }
     };
@@ -187,6 +191,7 @@ pub fn checks<T: Scalar>() -> Vec<Check<T>> {
     mod every {
         pub(super) use crate::dense::*;
         pub(super) use crate::elementwise::*;
+        pub(super) use crate::optimizers::*;
         pub(super) use crate::products::*;
         pub(super) use crate::repeat::*;
         pub(super) use crate::shapes::*;

@@ -3,11 +3,12 @@
 use std::sync::Barrier;
 use std::thread;
 
-use chainrule_core::{Accumulate, Activation, Backend, Descent, Scalar, Slope, Targets};
+use chainrule_core::{Accumulate, Activation, Backend, Descent, Scalar, Slope, Targets, Update};
 use ndarray::{Array1, Array2};
 
 use crate::case::{Case, Outcome, attempt};
 use crate::compare::accepted;
+use crate::optimizers::rules;
 
 /// Threads that call at once: more than a small machine has cores, so that they are interrupted in the midst.
 const THREADS: usize = 12;
@@ -80,6 +81,17 @@ fn everything<T: Scalar>(backend: &dyn Backend<T>, case: &Case) -> Result<Answer
         parameters.as_slice_mut().expect("a new array"),
     ))?;
     answers.push(("descend", exact(&parameters)));
+    for rule in rules() {
+        let mut states = [0.5, 0.75, 0.25].map(|s| vec![T::of(s); x.len()]);
+        let mut parameters = x.clone();
+        let slice = parameters.as_slice_mut().expect("a new array");
+        let gradient = saved.as_slice().expect("a new array");
+        accepted(backend.update(&Update::new(rule), gradient, states.each_mut().map(|s| &mut **s), slice))?;
+        answers.push(("update", exact(parameters.iter().chain(states.iter().flatten()))));
+    }
+    let dot =
+        accepted(backend.dot(x.as_slice().expect("a new array"), saved.as_slice().expect("a new array")))?;
+    answers.push(("dot", vec![dot.to_bits()]));
     Ok(answers)
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chainrule_conformance::{check_all, checks};
 use chainrule_core::{
-    Accumulate, Activation, Backend, Descent, Result, Scalar, Score, Slope, Targets, check,
+    Accumulate, Activation, Backend, Descent, Result, Scalar, Score, Slope, Targets, Update, check,
 };
 use chainrule_naive::Naive;
 use ndarray::{ArrayRef1, ArrayRef2};
@@ -38,6 +38,9 @@ enum Fault {
     MeanForgottenInEntropy,
     ReversedRowsForward,
     BiasAfterActivation,
+    UpdateForgetsTheTail,
+    UpdateIgnoresTheBound,
+    DotInOneSum,
 }
 
 /// The naive backend with a fault.
@@ -242,6 +245,38 @@ impl<T: Scalar> Backend<T> for Broken {
         Naive.descend(Descent { decay, ..step }, gradient, parameters)
     }
 
+    fn update(
+        &self,
+        update: &Update<T>,
+        gradient: &[T],
+        mut states: [&mut [T]; 3],
+        parameters: &mut [T],
+    ) -> Result<()> {
+        check::update(update, gradient, &states, parameters)?;
+        let len = parameters.len();
+        match self.0 {
+            Fault::UpdateForgetsTheTail if len > 8 => {
+                let len = len / 8 * 8;
+                let states = states.each_mut().map(|state| {
+                    let len = len.min(state.len());
+                    &mut state[..len]
+                });
+                Naive.update(update, &gradient[..len], states, &mut parameters[..len])
+            }
+            Fault::UpdateIgnoresTheBound => {
+                Naive.update(&Update { bound: T::infinity(), ..*update }, gradient, states, parameters)
+            }
+            _ => Naive.update(update, gradient, states, parameters),
+        }
+    }
+
+    fn dot(&self, x: &[T], y: &[T]) -> Result<f64> {
+        if self.0 == Fault::DotInOneSum && x.len() == y.len() {
+            return Ok(x.iter().zip(y).map(|(x, y)| x.as_f64() * y.as_f64()).sum());
+        }
+        Naive.dot(x, y)
+    }
+
     fn dense_descend(
         &self,
         delta: &ArrayRef2<T>,
@@ -288,10 +323,12 @@ fn caught_by(fault: Fault) -> &'static str {
         Fault::OuterSwapsItsVectors => "outer_values",
         Fault::MeanForgottenInEntropy => "softmax_cross_entropy_slope",
         Fault::BiasAfterActivation => "bias_activate_values",
+        Fault::UpdateForgetsTheTail | Fault::UpdateIgnoresTheBound => "update_values",
+        Fault::DotInOneSum => "dot_values",
     }
 }
 
-const FAULTS: [Fault; 26] = [
+const FAULTS: [Fault; 29] = [
     Fault::DropsTheRemainder,
     Fault::DropsTheLastLaneOfTheSum,
     Fault::ReadsStaleOutput,
@@ -318,6 +355,9 @@ const FAULTS: [Fault; 26] = [
     Fault::MeanForgottenInEntropy,
     Fault::ReversedRowsForward,
     Fault::BiasAfterActivation,
+    Fault::UpdateForgetsTheTail,
+    Fault::UpdateIgnoresTheBound,
+    Fault::DotInOneSum,
 ];
 
 fn caught<T: Scalar>() {

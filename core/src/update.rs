@@ -240,9 +240,10 @@ impl<T: Scalar> Update<T> {
         clip(self.scale * gradient, self.bound) + self.l2 * w + self.l1 * sign(w)
     }
 
+    /// The update over slices by its definition, for backends that do not know the rule. Lengths are as
+    /// [`check::update`](crate::check::update) has them; what is longer than the rest is not touched beyond.
     #[expect(clippy::too_many_lines, reason = "the formulas of all rules, one after the other")]
-    /// The update over slices: the reference. Lengths are as [`check::update`](crate::check::update) has them.
-    pub(crate) fn apply(&self, gradient: &[T], [s0, s1, s2]: [&mut [T]; 3], parameters: &mut [T]) {
+    pub fn apply(&self, gradient: &[T], [s0, s1, s2]: [&mut [T]; 3], parameters: &mut [T]) {
         /// Runs the formula over all elements, with those of the states that are named.
         macro_rules! each {
             (|$g:ident, $w:ident| $formula:block) => {

@@ -140,7 +140,11 @@ impl<T: Element, const MR: usize, const NV: usize, const PART: bool> Kernel<T> f
 
 /// Register `v` of a row, the last one partial if `PART`.
 #[inline(always)]
-unsafe fn load<L: Lane, const NV: usize, const PART: bool>(row: *const L::Elem, v: usize, last: usize) -> L {
+pub(crate) unsafe fn load<L: Lane, const NV: usize, const PART: bool>(
+    row: *const L::Elem,
+    v: usize,
+    last: usize,
+) -> L {
     // SAFETY: the row is valid for `(NV − 1)·LANES + last` scalars, `LANES` for each register if not `PART`.
     unsafe {
         let from = row.add(v * L::LANES);

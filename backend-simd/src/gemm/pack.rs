@@ -97,11 +97,11 @@ pub(super) fn prefetch<T>(from: *const T, n: usize) {
 const AHEAD: usize = 2048;
 
 /// Copies `from` to rows of adjacent scalars, `to_row` apart; the columns from `from.cols` to `width` become 0.
-pub(super) struct Copy<T> {
-    pub(super) from: MatRef<T>,
-    pub(super) to: *mut T,
-    pub(super) to_row: usize,
-    pub(super) width: usize,
+pub(crate) struct Copy<T> {
+    pub(crate) from: MatRef<T>,
+    pub(crate) to: *mut T,
+    pub(crate) to_row: usize,
+    pub(crate) width: usize,
 }
 
 impl<T: Element> Kernel<T> for Copy<T> {

@@ -91,6 +91,9 @@ pub(crate) trait Real: Element {
     const FRAC_1_SQRT_TAU: Self;
     const LN_2: Self;
     const SQRT_2: Self;
+    /// 2 √(2/π), and the cubic term of GELU's tanh form.
+    const SQRT_8_OVER_PI: Self;
+    const GELU_CUBIC: Self;
 }
 
 /// The coefficients of `scale · (1 + r + r² q(r))` by r′, where r = `ratio · r′`, from the one of r′^`from` on; `scale` and
@@ -190,6 +193,8 @@ impl Real for f32 {
     const FRAC_1_SQRT_TAU: Self = 0.398_942_3;
     const LN_2: Self = std::f32::consts::LN_2;
     const SQRT_2: Self = std::f32::consts::SQRT_2;
+    const SQRT_8_OVER_PI: Self = 1.595_769_2;
+    const GELU_CUBIC: Self = 0.044_715;
 }
 
 /// Error 2^−59.0.
@@ -334,4 +339,6 @@ impl Real for f64 {
     const FRAC_1_SQRT_TAU: Self = 0.398_942_280_401_432_7;
     const LN_2: Self = std::f64::consts::LN_2;
     const SQRT_2: Self = std::f64::consts::SQRT_2;
+    const SQRT_8_OVER_PI: Self = 1.595_769_121_605_730_8;
+    const GELU_CUBIC: Self = 0.044_715;
 }

@@ -1,0 +1,273 @@
+//! Small products, where to plan one would take longer than to compute it: the layers of tiny networks.
+//!
+//! One kernel, without blocks or threads, and with what follows the product done while it is in registers. Which products are
+//! small depends on shapes and strides alone. Their elements are chains of multiply-adds as in [`gemm`](crate::gemm), four chains
+//! each if there is but one row.
+
+#![allow(
+    clippy::needless_range_loop,
+    reason = "a tile is indexed by its rows and columns, as the equation is"
+)]
+
+use std::mem::MaybeUninit;
+
+use crate::gemm::view::{MatMut, MatRef};
+use crate::gemm::{self, Copy, load};
+use crate::isa::{Element, Kernel, Ready};
+use crate::lane::Lane;
+
+/// Most multiply-adds of a small product.
+const MOST: usize = 1 << 14;
+
+/// Most elements of an operand that is copied to have contiguous rows.
+const COPIED: usize = 1024;
+
+/// Chains of the sums of a single row.
+const CHAINS: usize = 4;
+
+/// What becomes of a sum s = Σ a b.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Finish<T> {
+    /// C ← s.
+    Replace,
+    /// C ← β C + α s, as `mul_add(α, s, β c)`.
+    Blend { alpha: T, beta: T },
+    /// C ← s + b, or its positive part; b is a row of contiguous elements.
+    Bias { bias: MatRef<T>, relu: bool },
+    /// C ← s where `saved`, of contiguous rows, is positive, and `below` · s elsewhere.
+    Step { saved: MatRef<T>, below: T },
+}
+
+/// Computes `finish` of A·B into C if the product is small enough and its layout allows for it; tells whether it did.
+///
+/// # Safety
+///
+/// A, B and what `finish` refers to are valid for reads, C for reads and writes, and C overlaps none of them; shapes fit.
+#[inline(always)]
+pub(crate) unsafe fn product<T: Element>(
+    isa: Ready,
+    a: MatRef<T>,
+    b: MatRef<T>,
+    finish: Finish<T>,
+    c: MatMut<T>,
+) -> bool {
+    let (rows, depth, cols) = (c.rows, a.cols, c.cols);
+    if rows.saturating_mul(depth).saturating_mul(cols) > MOST || gemm::is_dot(a, b) {
+        return false;
+    }
+    // Cᵀ ← Bᵀ Aᵀ has the same elements.
+    let turned = c.col != 1 && c.row == 1;
+    let fits = match finish {
+        Finish::Replace | Finish::Blend { .. } => true,
+        Finish::Bias { bias, .. } => !turned && bias.col == 1,
+        Finish::Step { saved, .. } => !turned && saved.col == 1,
+    };
+    let (a, b, c) = if turned { (b.t(), a.t(), c.t()) } else { (a, b, c) };
+    if !fits || c.col != 1 {
+        return false;
+    }
+    if b.col == 1 {
+        isa.dispatch(&Small { a, b, c, finish });
+        return true;
+    }
+    if b.rows * b.cols > COPIED {
+        return false;
+    }
+    let mut space = [const { MaybeUninit::<T>::uninit() }; COPIED];
+    let to = space.as_mut_ptr().cast::<T>();
+    isa.dispatch(Copy { from: b, to, to_row: b.cols, width: b.cols });
+    let b = MatRef { ptr: to.cast_const(), row: b.cols.cast_signed(), col: 1, ..b };
+    isa.dispatch(&Small { a, b, c, finish });
+    true
+}
+
+/// C ← `finish` of A·B, where rows of B and C are contiguous.
+struct Small<T> {
+    a: MatRef<T>,
+    b: MatRef<T>,
+    c: MatMut<T>,
+    finish: Finish<T>,
+}
+
+impl<T: Element> Kernel<T> for &Small<T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lane<Elem = T>>(self) {
+        let mut j = 0;
+        // SAFETY: strips cover the columns of C; the caller enables the set of `L`.
+        unsafe {
+            while self.c.cols - j >= 2 * L::LANES {
+                self.strip::<L, 4, 2, false>(j, L::LANES);
+                j += 2 * L::LANES;
+            }
+            match self.c.cols - j {
+                0 => {}
+                n if n == L::LANES => self.strip::<L, 8, 1, false>(j, n),
+                n if n < L::LANES => self.strip::<L, 8, 1, true>(j, n),
+                n => self.strip::<L, 4, 2, true>(j, n - L::LANES),
+            }
+        }
+    }
+}
+
+impl<T: Element> Small<T> {
+    /// `NV` registers of columns from j on, the last of them with `last` columns; `PART` if these do not fill it.
+    #[inline(always)]
+    unsafe fn strip<L: Lane<Elem = T>, const MR: usize, const NV: usize, const PART: bool>(
+        &self,
+        j: usize,
+        last: usize,
+    ) {
+        let m = self.c.rows;
+        let mut i = 0;
+        // SAFETY: tiles cover the rows of C; the caller enables the set of `L`.
+        unsafe {
+            if m == 1 {
+                return self.row::<L, NV, PART>(j, last);
+            }
+            while m - i >= MR {
+                self.tile::<L, MR, NV, PART>(i, j, last);
+                i += MR;
+            }
+            if MR > 4 && m - i >= 4 {
+                self.tile::<L, 4, NV, PART>(i, j, last);
+                i += 4;
+            }
+            if m - i >= 2 {
+                self.tile::<L, 2, NV, PART>(i, j, last);
+                i += 2;
+            }
+            if m - i == 1 {
+                self.tile::<L, 1, NV, PART>(i, j, last);
+            }
+        }
+    }
+
+    /// `MR` rows from i on of such a strip.
+    #[inline(always)]
+    unsafe fn tile<L: Lane<Elem = T>, const MR: usize, const NV: usize, const PART: bool>(
+        &self,
+        i: usize,
+        j: usize,
+        last: usize,
+    ) {
+        let Self { a, b, .. } = self;
+        // SAFETY: the tile lies inside of C, and so do the rows of A and the columns of B that it depends on; partial
+        // registers touch `last` elements only. The caller enables the set of `L`.
+        unsafe {
+            let mut acc = [[L::splat(T::ZERO); NV]; MR];
+            let (mut from_a, mut from_b) = (a.at(i, 0), b.at(0, j));
+            for _ in 0..a.cols {
+                let mut vb = [L::splat(T::ZERO); NV];
+                for v in 0..NV {
+                    vb[v] = load::<L, NV, PART>(from_b, v, last);
+                }
+                for r in 0..MR {
+                    let va = L::splat(*from_a.offset(r.cast_signed() * a.row));
+                    for v in 0..NV {
+                        acc[r][v] = va.mul_add(vb[v], acc[r][v]);
+                    }
+                }
+                from_a = from_a.wrapping_offset(a.col);
+                from_b = from_b.wrapping_offset(b.row);
+            }
+            self.finish::<L, MR, NV, PART>(acc, i, j, last);
+        }
+    }
+
+    /// The only row, `NV` registers of columns from j on: each sum is four chains, which need not wait for each other, of every
+    /// fourth term; then s₀ + s₂ + (s₁ + s₃).
+    #[inline(always)]
+    unsafe fn row<L: Lane<Elem = T>, const NV: usize, const PART: bool>(&self, j: usize, last: usize) {
+        let Self { a, b, .. } = self;
+        // SAFETY: as in `tile`.
+        unsafe {
+            let mut acc = [[L::splat(T::ZERO); NV]; CHAINS];
+            let (mut from_a, mut from_b) = (a.ptr, b.at(0, j));
+            let mut left = a.cols;
+            while left > 0 {
+                let terms = left.min(CHAINS);
+                for q in 0..CHAINS {
+                    if q == terms {
+                        break;
+                    }
+                    let va = L::splat(*from_a);
+                    for v in 0..NV {
+                        acc[q][v] = va.mul_add(load::<L, NV, PART>(from_b, v, last), acc[q][v]);
+                    }
+                    from_a = from_a.wrapping_offset(a.col);
+                    from_b = from_b.wrapping_offset(b.row);
+                }
+                left -= terms;
+            }
+            let mut sum = [[L::splat(T::ZERO); NV]; 1];
+            for v in 0..NV {
+                sum[0][v] = acc[0][v].add(acc[2][v]).add(acc[1][v].add(acc[3][v]));
+            }
+            self.finish::<L, 1, NV, PART>(sum, 0, j, last);
+        }
+    }
+
+    /// Finishes the sums of `MR` rows from i on, and stores them.
+    #[inline(always)]
+    unsafe fn finish<L: Lane<Elem = T>, const MR: usize, const NV: usize, const PART: bool>(
+        &self,
+        mut acc: [[L; NV]; MR],
+        i: usize,
+        j: usize,
+        last: usize,
+    ) {
+        let Self { c, finish, .. } = self;
+        // SAFETY: as in `tile`.
+        unsafe {
+            match *finish {
+                Finish::Replace => {}
+                Finish::Blend { alpha, beta } => {
+                    let (alpha, beta) = (L::splat(alpha), L::splat(beta));
+                    for r in 0..MR {
+                        for v in 0..NV {
+                            let old: L = load::<L, NV, PART>(c.at(i + r, j), v, last);
+                            acc[r][v] = alpha.mul_add(acc[r][v], beta.mul(old));
+                        }
+                    }
+                }
+                Finish::Bias { bias, relu } => {
+                    let zero = L::splat(T::ZERO);
+                    for v in 0..NV {
+                        let bias: L = load::<L, NV, PART>(bias.at(0, j), v, last);
+                        for r in 0..MR {
+                            acc[r][v] = acc[r][v].add(bias);
+                        }
+                    }
+                    if relu {
+                        for r in 0..MR {
+                            for v in 0..NV {
+                                acc[r][v] = L::select(acc[r][v].le(zero), zero, acc[r][v]);
+                            }
+                        }
+                    }
+                }
+                Finish::Step { saved, below } => {
+                    let (zero, one, below) = (L::splat(T::ZERO), L::splat(T::ONE), L::splat(below));
+                    for r in 0..MR {
+                        for v in 0..NV {
+                            let saved: L = load::<L, NV, PART>(saved.at(i + r, j), v, last);
+                            acc[r][v] = acc[r][v].mul(L::select(zero.lt(saved), one, below));
+                        }
+                    }
+                }
+            }
+            for r in 0..MR {
+                for v in 0..NV {
+                    let to = c.at(i + r, j).add(v * L::LANES);
+                    if PART && v + 1 == NV {
+                        acc[r][v].store_first(to, last);
+                    } else {
+                        acc[r][v].store(to);
+                    }
+                }
+            }
+        }
+    }
+}
