@@ -21,7 +21,7 @@ use serde::Serialize;
 #[derive(Debug, Parser)]
 #[command(version, group = ArgGroup::new("what").required(true))]
 struct Arguments {
-    /// Train or run a network: W1 to W5, W6a, W6b, W8
+    /// Train or run a network: W1 to W5, W6a, W6b, W7, W8
     #[arg(long, group = "what", value_parser = Workload::by_name)]
     workload: Option<Workload>,
     /// Train or run another network, whose sizes these are, such as 784-100-50-10

@@ -2,9 +2,10 @@
 
 use chainrule::layer::Mode;
 use chainrule::{
-    Activation, Backend, CrossEntropy, Descent, Error, Network, Result, Scalar, Targets, Workspace,
+    Accumulate, Activation, Adam, Backend, CrossEntropy, Descent, Error, MeanSquaredError, Network,
+    Optimizer, OptimizerState, Result, Scalar, Targets, Workspace,
 };
-use ndarray::{Array2, s};
+use ndarray::{Array2, ArrayView2, Axis, s};
 
 use crate::data;
 
@@ -13,6 +14,8 @@ use crate::data;
 pub enum Task {
     /// Steps of plain gradient descent on the mean softmax cross-entropy; every batch updates the network.
     Train,
+    /// Steps of Adam on the mean squared error of as many values as the network has outputs.
+    Fit,
     /// Forward propagation alone, to the logits.
     Infer,
 }
@@ -38,7 +41,7 @@ const SMALL: &[usize] = &[784, 128, 10];
 
 /// All workloads.
 #[rustfmt::skip]
-pub const WORKLOADS: [Workload; 8] = [
+pub const WORKLOADS: [Workload; 9] = [
     Workload { name: "W1", sizes: &[784, 30, 10], activation: Activation::Sigmoid, batch: 10, rows: 10_000, task: Task::Train },
     Workload { name: "W2", sizes: SMALL, activation: Activation::Relu, batch: 32, rows: 10_000, task: Task::Train },
     Workload { name: "W3", sizes: &[784, 512, 512, 10], activation: Activation::Relu, batch: 128, rows: 10_000, task: Task::Train },
@@ -46,6 +49,8 @@ pub const WORKLOADS: [Workload; 8] = [
     Workload { name: "W5", sizes: &[4, 16, 16, 3], activation: Activation::Relu, batch: 8, rows: 10_000, task: Task::Train },
     Workload { name: "W6a", sizes: SMALL, activation: Activation::Relu, batch: 1, rows: 10_000, task: Task::Infer },
     Workload { name: "W6b", sizes: SMALL, activation: Activation::Relu, batch: 1000, rows: 10_000, task: Task::Infer },
+    // The network that SimpleChains was first measured with.
+    Workload { name: "W7", sizes: &[4, 32, 16, 4], activation: Activation::Tanh, batch: 10_000, rows: 10_000, task: Task::Fit },
     // The network of burn's issue 4811, without the scaling of its inputs.
     Workload { name: "W8", sizes: &[6, 64, 8, 4], activation: Activation::Relu, batch: 1, rows: 10_000, task: Task::Infer },
 ];
@@ -94,7 +99,7 @@ impl Workload {
         let forward: u64 = self.sizes.windows(2).map(product).sum();
         match self.task {
             Task::Infer => forward,
-            Task::Train => 3 * forward - product(&self.sizes[..2]),
+            Task::Train | Task::Fit => 3 * forward - product(&self.sizes[..2]),
         }
     }
 
@@ -118,18 +123,25 @@ impl Workload {
         }
         let mut network = builder.dense(classes, Activation::Identity).build(1)?;
         let workspace = match self.task {
-            Task::Train => Workspace::new(&network, self.batch)?,
+            Task::Train | Task::Fit => Workspace::new(&network, self.batch)?,
             Task::Infer => Workspace::for_inference(&network, self.batch)?,
         };
         data::fill(&mut network);
         let inputs = data::inputs(self.rows, inputs);
         let labels = data::labels(self.rows, classes);
+        let values = match self.task {
+            Task::Fit => data::values(self.rows, classes),
+            Task::Train | Task::Infer => Array2::zeros((0, classes)),
+        };
+        let state = OptimizerState::new(&network);
         Ok(Ready {
             workload: *self,
             network,
             workspace,
             inputs,
             labels,
+            values,
+            state,
             next: 0,
             rate: T::of(0.01),
             value: 0.0,
@@ -145,6 +157,10 @@ pub struct Ready<T> {
     workspace: Workspace<T>,
     inputs: Array2<T>,
     labels: Vec<usize>,
+    /// What the outputs should be, for [`Task::Fit`].
+    values: Array2<T>,
+    /// What Adam remembers.
+    state: OptimizerState<T>,
     next: usize,
     rate: T,
     /// The loss of the last step.
@@ -171,7 +187,7 @@ impl<T: Scalar> Ready<T> {
         for _ in 0..steps {
             let rows = self.step(backend)?;
             values.push(match self.workload.task {
-                Task::Train => self.value,
+                Task::Train | Task::Fit => self.value,
                 Task::Infer => {
                     let logits = self.workspace.output();
                     let logits = logits.slice(s![..rows, ..]);
@@ -193,7 +209,7 @@ impl<T: Scalar> Ready<T> {
         let start = self.next;
         let end = self.inputs.nrows().min(start + self.workload.batch);
         self.next = if end == self.inputs.nrows() { 0 } else { end };
-        let inputs = self.inputs.slice(s![start..end, ..]);
+        let inputs = rows(&self.inputs, start, end);
         match self.workload.task {
             Task::Train => {
                 let targets = Targets::Classes(&self.labels[start..end]);
@@ -204,6 +220,21 @@ impl<T: Scalar> Ready<T> {
                     self.network.descend(backend, &CrossEntropy, &inputs, targets, mode, step, workspace)?;
                 assert!(score.loss.is_finite(), "{} diverged", self.workload.name);
                 self.value = score.loss;
+            }
+            Task::Fit => {
+                let targets = Targets::Values(rows(&self.values, start, end));
+                let (mode, how) = (Mode::Evaluate, Accumulate::Replace);
+                let (loss, workspace) = (&MeanSquaredError, &mut self.workspace);
+                let score = self.network.gradient(backend, loss, &inputs, targets, mode, how, workspace)?;
+                assert!(score.loss.is_finite(), "{} diverged", self.workload.name);
+                self.value = score.loss;
+                let gradient = workspace.gradient();
+                Adam::new(self.rate.as_f64()).step(
+                    backend,
+                    &mut self.state,
+                    gradient,
+                    self.network.parameters_mut(),
+                )?;
             }
             Task::Infer => {
                 std::hint::black_box(self.network.forward(backend, &inputs, &mut self.workspace)?);
@@ -230,6 +261,11 @@ impl<T: Scalar> Ready<T> {
             }
         }
     }
+}
+
+/// Rows without a copy, and without the arithmetic of a slice by ranges, which a tiny network would notice.
+fn rows<T>(matrix: &Array2<T>, start: usize, end: usize) -> ArrayView2<'_, T> {
+    matrix.view().split_at(Axis(0), end).0.split_at(Axis(0), start).1
 }
 
 #[cfg(test)]
