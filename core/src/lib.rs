@@ -74,7 +74,7 @@ pub use split::{Split, balanced_weights};
 pub use targets::{Dataset, Targets};
 pub use trainer::{
     Best, Callback, EarlyStopping, Epoch, Evaluation, Monitor, RateCurve, RateFinder, RunState, Step,
-    StoppingState, Total, Trainer, TrainerConfig, evaluate, evaluate_rows,
+    StoppingState, Total, Trainer, TrainerConfig, TrainingMemory, evaluate, evaluate_rows,
 };
 pub use update::{Rule, Update};
 pub use workspace::Workspace;

@@ -1,7 +1,7 @@
 //! Adam and its kin.
 
 use super::settings::{common, optimizer};
-use super::{Decay, Optimizer, OptimizerState};
+use super::{Decay, Optimizer, OptimizerState, Part, scalars_of};
 use crate::update::Rule;
 use crate::{Backend, Result, Scalar};
 
@@ -56,6 +56,10 @@ impl<T: Scalar> Optimizer<T> for Adam {
         self.verify()
     }
 
+    fn state_len(&self, parts: &[Part]) -> usize {
+        (2 + usize::from(self.amsgrad)) * scalars_of(parts)
+    }
+
     fn step(
         &mut self,
         backend: &dyn Backend<T>,
@@ -108,6 +112,10 @@ impl<T: Scalar> Optimizer<T> for Adamax {
         self.verify()
     }
 
+    fn state_len(&self, parts: &[Part]) -> usize {
+        2 * scalars_of(parts)
+    }
+
     fn step(
         &mut self,
         backend: &dyn Backend<T>,
@@ -149,6 +157,10 @@ impl<T: Scalar> Optimizer<T> for Nadam {
 
     fn check(&self) -> Result<()> {
         self.verify()
+    }
+
+    fn state_len(&self, parts: &[Part]) -> usize {
+        2 * scalars_of(parts)
     }
 
     fn step(
@@ -202,6 +214,10 @@ impl<T: Scalar> Optimizer<T> for Radam {
 
     fn check(&self) -> Result<()> {
         self.verify()
+    }
+
+    fn state_len(&self, parts: &[Part]) -> usize {
+        2 * scalars_of(parts)
     }
 
     fn step(

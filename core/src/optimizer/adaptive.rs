@@ -1,7 +1,7 @@
 //! Adagrad and Adadelta.
 
 use super::settings::{common, optimizer};
-use super::{Decay, Optimizer, OptimizerState};
+use super::{Decay, Optimizer, OptimizerState, Part, scalars_of};
 use crate::update::Rule;
 use crate::{Backend, Result, Scalar};
 
@@ -25,6 +25,10 @@ impl<T: Scalar> Optimizer<T> for Adagrad {
 
     fn check(&self) -> Result<()> {
         self.verify()
+    }
+
+    fn state_len(&self, parts: &[Part]) -> usize {
+        scalars_of(parts)
     }
 
     fn step(
@@ -60,6 +64,10 @@ impl<T: Scalar> Optimizer<T> for Adadelta {
 
     fn check(&self) -> Result<()> {
         self.verify()
+    }
+
+    fn state_len(&self, parts: &[Part]) -> usize {
+        2 * scalars_of(parts)
     }
 
     fn step(

@@ -2,7 +2,7 @@
 
 use super::settings::{common, optimizer};
 use super::state::Vectors;
-use super::{Minimize, Objective, Optimizer, OptimizerState};
+use super::{Minimize, Objective, Optimizer, OptimizerState, Part, scalars_of};
 use crate::{Backend, Descent, Error, Result, Scalar};
 
 mod search;
@@ -38,6 +38,12 @@ impl<T: Scalar> Optimizer<T> for Lbfgs {
 
     fn check(&self) -> Result<()> {
         self.verify()
+    }
+
+    fn state_len(&self, parts: &[Part]) -> usize {
+        let (n, history) = (scalars_of(parts), self.history);
+        // The state's vectors, the place to work in, and the parameters that the objective is asked about.
+        (2 * n + 2 * n * history + history) + (6 * n + history) + n
     }
 
     /// L-BFGS cannot go by a gradient alone.

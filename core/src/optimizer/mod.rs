@@ -72,6 +72,13 @@ pub trait Optimizer<T: Scalar>: Debug + Send {
     /// [`Error::Setting`].
     fn check(&self) -> Result<()>;
 
+    /// How many scalars it comes to remember of these parameters, [`OptimizerState::parts`], and needs to work in. For
+    /// [`Trainer::memory`](crate::Trainer::memory); 0 if it remembers nothing.
+    fn state_len(&self, parts: &[Part]) -> usize {
+        let _ = parts;
+        0
+    }
+
     /// The step as plain gradient descent, w′ = β w − α Δw, if it is no more than that: then the backend may update
     /// each weight where its gradient is computed, and [`Optimizer::step`] is not called.
     fn descent(&self) -> Option<Descent<T>> {
@@ -96,6 +103,11 @@ pub trait Optimizer<T: Scalar>: Debug + Send {
     fn minimizer(&mut self) -> Option<&mut dyn Minimize<T>> {
         None
     }
+}
+
+/// The number of all parameters.
+fn scalars_of(parts: &[Part]) -> usize {
+    parts.iter().map(|part| part.named.range.len()).sum()
 }
 
 /// The loss as a function of the parameters: writes its gradient, returns its value.
@@ -144,6 +156,10 @@ impl<T: Scalar, O: Optimizer<T> + ?Sized> Optimizer<T> for Box<O> {
 
     fn check(&self) -> Result<()> {
         (**self).check()
+    }
+
+    fn state_len(&self, parts: &[Part]) -> usize {
+        (**self).state_len(parts)
     }
 
     fn descent(&self) -> Option<Descent<T>> {

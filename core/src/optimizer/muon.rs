@@ -2,7 +2,7 @@
 
 use super::settings::{common, optimizer};
 use super::state::of_range;
-use super::{Adam, Decay, Optimizer, OptimizerState, Part};
+use super::{Adam, Decay, Optimizer, OptimizerState, Part, scalars_of};
 use crate::layer::{matrix, matrix_mut};
 use crate::{Accumulate, Backend, Descent, Result, Scalar};
 
@@ -43,6 +43,17 @@ impl Muon {
     fn shape(part: &Part) -> Option<(usize, usize)> {
         let parameter = part.named.parameter;
         parameter.columns.map(|columns| (columns, parameter.rows)).filter(|&(r, c)| r * c > 0)
+    }
+
+    /// How many of the scalars are in matrices.
+    fn in_matrices(parts: &[Part]) -> usize {
+        parts.iter().filter_map(Self::shape).map(|(r, c)| r * c).sum()
+    }
+
+    /// The scalars that the largest matrix needs to be made orthogonal in.
+    fn room(parts: &[Part]) -> usize {
+        let room = |(r, c): (usize, usize)| 3 * r * c + 2 * r.min(c) * r.min(c);
+        parts.iter().filter_map(Self::shape).map(room).max().unwrap_or(0)
     }
 
     /// U, made orthogonal, in the first columns × rows scalars of `work`; `update` holds U.
@@ -94,6 +105,11 @@ impl<T: Scalar> Optimizer<T> for Muon {
         self.verify()
     }
 
+    fn state_len(&self, parts: &[Part]) -> usize {
+        let (n, in_matrices) = (scalars_of(parts), Self::in_matrices(parts));
+        in_matrices + 2 * (n - in_matrices) + Self::room(parts)
+    }
+
     fn step(
         &mut self,
         backend: &dyn Backend<T>,
@@ -101,15 +117,14 @@ impl<T: Scalar> Optimizer<T> for Muon {
         gradient: &[T],
         parameters: &mut [T],
     ) -> Result<()> {
-        let in_matrices: usize = state.parts().iter().filter_map(Self::shape).map(|(r, c)| r * c).sum();
+        let in_matrices = Self::in_matrices(state.parts());
         let others = state.len() - in_matrices;
         let vectors =
             [("momentum_buffer", 0.0, in_matrices), ("exp_avg", 0.0, others), ("exp_avg_sq", 0.0, others)];
         let t = state.begin(&vectors, gradient, parameters)?;
         let (scale, bound) = state.clipping(backend, gradient)?;
         let (l1, adam, decay) = (state.l1(), Adam::new(0.0), Decay::Decoupled(self.weight_decay));
-        let room = |(r, c): (usize, usize)| 3 * r * c + 2 * r.min(c) * r.min(c);
-        let room = state.parts().iter().filter_map(Self::shape).map(room).max().unwrap_or(0);
+        let room = Self::room(state.parts());
         let (parts, vectors, scratch) = state.split();
         scratch.resize(room, T::zero());
         let (mut matrix_at, mut other_at) = (0, 0);

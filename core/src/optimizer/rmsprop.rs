@@ -1,7 +1,7 @@
 //! RMSprop.
 
 use super::settings::{common, optimizer};
-use super::{Decay, Optimizer, OptimizerState};
+use super::{Decay, Optimizer, OptimizerState, Part, scalars_of};
 use crate::update::Rule;
 use crate::{Backend, Result, Scalar};
 
@@ -29,6 +29,10 @@ impl<T: Scalar> Optimizer<T> for RmsProp {
 
     fn check(&self) -> Result<()> {
         self.verify()
+    }
+
+    fn state_len(&self, parts: &[Part]) -> usize {
+        (1 + usize::from(self.centered) + usize::from(self.momentum != 0.0)) * scalars_of(parts)
     }
 
     fn step(

@@ -1,7 +1,7 @@
 //! Stochastic gradient descent.
 
 use super::settings::{common, optimizer};
-use super::{Decay, Optimizer, OptimizerState};
+use super::{Decay, Optimizer, OptimizerState, Part, scalars_of};
 use crate::update::Rule;
 use crate::{Backend, Descent, Error, Result, Scalar};
 
@@ -34,6 +34,10 @@ impl<T: Scalar> Optimizer<T> for Sgd {
             return Err(Error::setting("nesterov", true, "false without momentum or with dampening"));
         }
         Ok(())
+    }
+
+    fn state_len(&self, parts: &[Part]) -> usize {
+        if self.momentum == 0.0 { 0 } else { scalars_of(parts) }
     }
 
     fn descent(&self) -> Option<Descent<T>> {

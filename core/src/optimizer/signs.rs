@@ -1,7 +1,7 @@
 //! Optimisers that follow signs: Lion and Rprop.
 
 use super::settings::{common, optimizer};
-use super::{Decay, Optimizer, OptimizerState};
+use super::{Decay, Optimizer, OptimizerState, Part, scalars_of};
 use crate::update::Rule;
 use crate::{Backend, Error, Result, Scalar};
 
@@ -24,6 +24,10 @@ impl<T: Scalar> Optimizer<T> for Lion {
 
     fn check(&self) -> Result<()> {
         self.verify()
+    }
+
+    fn state_len(&self, parts: &[Part]) -> usize {
+        scalars_of(parts)
     }
 
     fn step(
@@ -69,6 +73,10 @@ impl<T: Scalar> Optimizer<T> for Rprop {
             return Err(Error::setting("grow", self.grow, "a number above 1"));
         }
         Ok(())
+    }
+
+    fn state_len(&self, parts: &[Part]) -> usize {
+        2 * scalars_of(parts)
     }
 
     fn step(

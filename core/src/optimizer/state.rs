@@ -362,8 +362,15 @@ impl<T: Scalar> OptimizerState<T> {
     ) -> Result<()> {
         let (scale, bound) = self.clipping(backend, gradient)?;
         let l1 = self.gradients.l1;
-        for part in &self.parts {
-            let range = part.named.range.clone();
+        let decays = l1 > 0.0 || decay.factor() > 0.0;
+        let factors = |part: &Part| [part.rate, if decays { part.decay } else { 0.0 }].map(f64::to_bits);
+        let mut parts = self.parts.iter().peekable();
+        while let Some(part) = parts.next() {
+            let mut range = part.named.range.clone();
+            // Neighbours with the same factors are one slice.
+            while let Some(next) = parts.next_if(|next| factors(next) == factors(part)) {
+                range.end = next.named.range.end;
+            }
             let rate = rate * part.rate;
             let rule = rule(rate);
             let mut vectors = self.vectors.iter_mut().map(|(_, vector)| &mut vector[range.clone()]);
@@ -387,6 +394,13 @@ pub enum Decay {
 }
 
 impl Decay {
+    /// d.
+    fn factor(self) -> f64 {
+        match self {
+            Self::Coupled(decay) | Self::Decoupled(decay) => decay,
+        }
+    }
+
     pub(crate) fn of<T: Scalar>(self, part: &Part, rate: f64, l1: f64, rule: Rule<T>) -> Update<T> {
         let l1 = T::of(l1 * part.decay);
         match self {

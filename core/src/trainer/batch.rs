@@ -42,6 +42,13 @@ impl<T: Scalar> Batch<T> {
         }
     }
 
+    /// The bytes that [`Batch::new`] takes.
+    pub(super) fn bytes(data: &Dataset<'_, T>, rows: usize) -> usize {
+        let columns = data.inputs().ncols() + data.targets().columns().unwrap_or(0);
+        let scalars = rows.saturating_mul(columns + usize::from(data.weights().is_some()));
+        scalars.saturating_mul(size_of::<T>()).saturating_add(rows * size_of::<usize>())
+    }
+
     pub(super) fn gather(&mut self, data: &Dataset<'_, T>, places: &[usize]) -> Part<'_, T> {
         let rows = places.len();
         copy_rows(&data.inputs(), places, &mut self.inputs);

@@ -78,6 +78,9 @@ pub fn evaluate_rows<T: Scalar>(
     measure(network, backend, loss, data, Some(rows), metrics)
 }
 
+/// Most rows that are measured at once.
+pub(super) const BATCH: usize = 1024;
+
 pub(super) fn measure<T: Scalar>(
     network: &Network<T>,
     backend: &dyn Backend<T>,
@@ -89,7 +92,7 @@ pub(super) fn measure<T: Scalar>(
     fits(network, loss, data)?;
     check_rows(data, rows)?;
     let n = rows.map_or(data.len(), <[usize]>::len);
-    let batch = n.min(1024);
+    let batch = n.min(BATCH);
     let mut workspace = Workspace::for_inference(network, batch)?;
     let mut gathered = Batch::new(data, if rows.is_some() { batch } else { 0 });
     let kept = if metrics.is_empty() { 0 } else { n };

@@ -142,7 +142,13 @@ impl EarlyStopping {
             Some(than) => value < than - by,
         };
         if self.restore_best && better(value, state.best.as_ref().map(|best| best.value), 0.0) {
-            let (parameters, buffers) = (network.parameters().to_vec(), network.buffers().to_vec());
+            // In the memory of the one before.
+            let (mut parameters, mut buffers) =
+                state.best.take().map(|best| (best.parameters, best.buffers)).unwrap_or_default();
+            for (to, from) in [(&mut parameters, network.parameters()), (&mut buffers, network.buffers())] {
+                to.clear();
+                to.extend_from_slice(from);
+            }
             state.best = Some(Best { epoch, value, parameters, buffers });
         }
         if better(value, state.reached, self.min_delta) {
