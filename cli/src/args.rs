@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use chainrule::{Activation, Initializer};
-use chainrule_data::csv::{self, Column};
+use chainrule_data::csv;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 
+use crate::config::{
+    DataSection, Delimiter, NetworkSection, Output, OutputSection, PreprocessingSection, Sizes,
+    TrainingFlags, not_negative, positive,
+};
 use crate::presets::Preset;
-use crate::settings::{BatchSize, Hidden, Layers, LossKind, Output};
 
 /// Trains feed-forward neural networks on the CPU by backpropagation, and uses them.
 #[derive(Debug, Parser)]
@@ -17,12 +20,15 @@ use crate::settings::{BatchSize, Hidden, Layers, LossKind, Output};
 #[command(after_help = "\
 Examples:
   chainrule train digits                     train on the embedded digits, in a second or two
-  chainrule train digits --out digits.model  and keep the network
-  chainrule predict digits.model digits      use it
+  chainrule train flowers.csv --target species --out flowers.model
+                                             choose a network for a table, and keep it
+  chainrule evaluate flowers.model test.csv  measure it
+  chainrule predict flowers.model new.csv    use it
   chainrule train --preset nielsen-30        repeat what a book reports
   chainrule check --layers 4,8,3             compare gradients with finite differences
 
-Exit codes: 0 success, 1 a failure while running, 2 a command line that cannot be meant.")]
+Exit codes: 0 success; 1 a failure while running; 2 a command line or a configuration that cannot be meant; 130 interrupted (training keeps \
+what it reached).")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -31,10 +37,16 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Train(Box<TrainArgs>),
+    Evaluate(EvaluateArgs),
     Predict(PredictArgs),
+    Inspect(InspectArgs),
+    Export(ExportArgs),
+    #[command(name = "find-lr")]
+    FindLr(Box<FindArgs>),
     Check(CheckArgs),
     Backends(BackendsArgs),
     Presets(PresetsArgs),
+    Completions(CompletionsArgs),
 }
 
 /// Train a network, and measure it on data held out.
@@ -42,57 +54,83 @@ pub(crate) enum Command {
 #[command(after_help = "\
 Examples:
   chainrule train digits
-  chainrule train digits --hidden 128,64 --activation gelu --lr 0.05 --epochs 20 --svg curve.svg
-  chainrule train mnist --hidden 30 --activation sigmoid --loss quadratic --lr 3 --batch-size 10
+  chainrule train flowers.csv --target species            guesses the task, chooses a network and how to train it
+  chainrule train flowers.csv --task regression --target length --out length.model
+  chainrule train train.csv test.csv --json               two files: one to train, one to test
+  chainrule train digits --layers \"dense:128:gelu dropout:0.3\" --optimizer adamw --set weight-decay=0.1 --schedule cosine
+  chainrule train flowers.csv --early-stopping 20 --class-weights balanced --metrics f1-macro
+  chainrule train --config run.toml --epochs 50           a file that says all that, and a flag over it
   chainrule train mnist --preset nielsen-100 --seed 3
-  chainrule train iris.csv --skip 1 --out iris.model     one file: a fifth is held out
-  chainrule train train.csv test.csv --format json       two files: one to train, one to test
 
-With --format json there is one object per epoch on standard output, and a last one with the key \"summary\".")]
+A configuration file has the sections [data], [preprocessing], [network], [training], [machine] and [output]. Keys are called as the flags \
+above; those of [training] as in the library's TrainerConfig: loss, optimizer = { name, learning-rate, … }, epochs, batch-size, accumulate, \
+seed, shuffle, l2, gradients = { clip-norm, clip-value, l1, groups }, schedule, schedule-by-epoch, plateau = { patience, factor }, \
+early-stopping = { patience }, monitor, metrics. In [network], layers = [{ kind = \"dense\", outputs = 64, activation = \"relu\" }, …].
+
+With --json there is one object per epoch on standard output, and a last one with the key \"summary\".
+
+Exit codes: 0 success, 1 a failure while running, 2 a command line or a configuration that cannot be meant, 130 interrupted.")]
 pub(crate) struct TrainArgs {
-    /// `digits` (1,797 images, embedded), `mnist` (four IDX files), or one or two CSV files with a class in a column
-    #[arg(value_name = "digits|mnist|PATH", num_args = 1..=2, required_unless_present = "preset")]
-    pub(crate) source: Vec<String>,
+    #[command(flatten)]
+    pub(crate) data: DataSection,
+
+    /// Take from a TOML file what no flag says
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Go on with an interrupted run: its folder
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "source", "preset"])]
+    pub(crate) resume: Option<PathBuf>,
 
     /// Take all settings from a published experiment on MNIST; flags given besides override it
     #[arg(long, value_enum, value_name = "NAME", hide_possible_values = true, long_help = PRESET_HELP)]
     pub(crate) preset: Option<Preset>,
 
     #[command(flatten)]
-    pub(crate) network: NetworkArgs,
+    pub(crate) preprocessing: PreprocessingSection,
 
     #[command(flatten)]
-    pub(crate) descent: DescentArgs,
+    pub(crate) network: NetworkSection,
+
+    #[command(flatten)]
+    pub(crate) training: TrainingFlags,
 
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
 
-    /// The element type
-    #[arg(long, value_enum, default_value_t = Dtype::F32, help_heading = "Machine")]
-    pub(crate) dtype: Dtype,
-
-    /// Write the trained network to FILE (safetensors), for `chainrule predict`
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub(crate) out: Option<PathBuf>,
-
-    /// Draw the learning curves into FILE (SVG)
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub(crate) svg: Option<PathBuf>,
-
-    /// For people, or for programs
-    #[arg(long, value_enum, default_value_t = Format::Human, help_heading = "Output")]
-    pub(crate) format: Format,
-
-    /// No progress and no notes, only the result
-    #[arg(long, short, help_heading = "Output")]
-    pub(crate) quiet: bool,
-
-    /// The folder of MNIST's files, or the one above it (else $CHAINRULE_DATA, else data/mnist)
-    #[arg(long, value_name = "FOLDER", help_heading = "Data")]
-    pub(crate) data_dir: Option<PathBuf>,
+    /// The element type [default: f32]
+    #[arg(long, value_enum, help_heading = "Machine")]
+    pub(crate) dtype: Option<Dtype>,
 
     #[command(flatten)]
-    pub(crate) csv: CsvArgs,
+    pub(crate) output: OutputSection,
+
+    #[command(flatten)]
+    pub(crate) told: ToldArgs,
+}
+
+/// How much is told, and to whom.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct ToldArgs {
+    /// For people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+
+    /// The same as --format json
+    #[arg(long)]
+    json: bool,
+
+    /// No progress and no notes, only the result
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+impl ToldArgs {
+    /// Whether programs read it.
+    pub(crate) fn json(&self) -> bool {
+        self.json || self.format == Format::Json
+    }
 }
 
 const PRESET_HELP: &str = "\
@@ -107,63 +145,8 @@ Take all settings from a published experiment on MNIST; flags given besides over
 
 `chainrule presets` lists their settings, sources and published figures.";
 
-/// The network.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Network")]
-pub(crate) struct NetworkArgs {
-    /// Units of each hidden layer: `30`, `128,64`, or `none` [default: digits 256, mnist 128, CSV 32]
-    #[arg(long, value_name = "UNITS")]
-    pub(crate) hidden: Option<Hidden>,
-
-    /// Of the hidden layers: identity, sigmoid, tanh, relu, leaky-relu[:SLOPE], gelu, silu [default: relu]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) activation: Option<Activation>,
-
-    /// The output's function: softmax or an activation [default: softmax with cross-entropy, else sigmoid]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) output: Option<Output>,
-
-    /// The loss [default: cross-entropy]
-    #[arg(long, value_enum, value_name = "NAME")]
-    pub(crate) loss: Option<LossKind>,
-
-    /// Initial weights: zeros, constant[:X], normal[:DEVIATION], uniform[:LIMIT], glorot-normal, glorot-uniform, he-normal,
-    /// he-uniform, lecun-normal, lecun-uniform, orthogonal [default: he-normal for relu and its kin, else glorot-uniform]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) init: Option<Initializer>,
-
-    /// Initial biases, named as for --init [default: zeros]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) bias_init: Option<Initializer>,
-}
-
-/// The descent.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Training")]
-pub(crate) struct DescentArgs {
-    /// The learning rate [default: digits 0.5, mnist 0.1, CSV 0.05]
-    #[arg(long, value_name = "RATE", value_parser = positive)]
-    pub(crate) lr: Option<f64>,
-
-    /// Samples a step, or `full` for all of them [default: digits 16, mnist 32, CSV 16]
-    #[arg(long, value_name = "N|full")]
-    pub(crate) batch_size: Option<BatchSize>,
-
-    /// How often to go through the data [default: digits 30, mnist 10, CSV 100]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(crate) epochs: Option<u32>,
-
-    /// Of the initial network, of the order of the samples and of what is held out
-    #[arg(long, default_value_t = 0)]
-    pub(crate) seed: u64,
-
-    /// Nielsen's λ: adds λ/2n Σ w² to the loss, n being the number of training samples [default: 0]
-    #[arg(long, value_name = "LAMBDA", value_parser = not_negative)]
-    pub(crate) l2: Option<f64>,
-}
-
 /// What computes.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Machine")]
 pub(crate) struct MachineArgs {
     /// What computes: a name that `chainrule backends` lists [default: the fastest]
@@ -175,86 +158,177 @@ pub(crate) struct MachineArgs {
     pub(crate) threads: Option<u16>,
 }
 
-/// How CSV files are to be understood.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "CSV files")]
-pub(crate) struct CsvArgs {
-    /// The column of the classes: `last`, a number from 1, or a name in the header
-    #[arg(long, value_name = "COLUMN", default_value = "last", value_parser = column)]
-    pub(crate) label: Column,
-
-    /// The character between fields; `tab` for a tabulator
-    #[arg(long, value_name = "CHARACTER", default_value = ",", value_parser = character)]
-    pub(crate) delimiter: u8,
-
-    /// Whether the first row holds names
-    #[arg(long, value_enum, default_value_t = Header::Auto)]
-    pub(crate) header: Header,
-
-    /// Lines at the start to pass over unread
-    #[arg(long, value_name = "LINES", default_value_t = 0)]
-    pub(crate) skip: usize,
-
-    /// The share of a single file that is held out
-    #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = share)]
-    pub(crate) test_share: f64,
-
-    /// Take the features as they are, instead of each less its mean and divided by its standard deviation
-    #[arg(long)]
-    pub(crate) no_standardize: bool,
-}
-
-impl Default for CsvArgs {
-    fn default() -> Self {
-        Self {
-            label: Column::Last,
-            delimiter: b',',
-            header: Header::Auto,
-            skip: 0,
-            test_share: 0.2,
-            no_standardize: false,
-        }
-    }
-}
-
-/// Use a network that `chainrule train --out` wrote: print a class and the outputs for each row, as CSV.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  chainrule predict digits.model digits          the embedded digits
-  chainrule predict mnist.model mnist            MNIST's test images
-  chainrule predict iris.model new.csv           a row per sample: the features, with or without the class
-  tail -n 1 new.csv | chainrule predict iris.model -")]
-pub(crate) struct PredictArgs {
-    /// The file with the network
-    pub(crate) model: PathBuf,
-
-    /// A CSV file, `-` for standard input, `digits` or `mnist`
+/// Where a network's inputs come from.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ReadArgs {
+    /// A table (CSV, gzipped or not), `-` for one on standard input, `digits` or `mnist`
     #[arg(default_value = "-", value_name = "CSV|-|digits|mnist")]
     pub(crate) input: String,
-
-    #[command(flatten)]
-    pub(crate) machine: MachineArgs,
 
     /// The folder of MNIST's files, or the one above it (else $CHAINRULE_DATA, else data/mnist)
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// The character between the CSV file's fields; `tab` for a tabulator [default: as in the training data]
-    #[arg(long, value_name = "CHARACTER", value_parser = character)]
-    pub(crate) delimiter: Option<u8>,
+    /// The character between the table's fields; `tab` for a tabulator [default: as in the training data]
+    #[arg(long, value_name = "CHARACTER")]
+    pub(crate) delimiter: Option<Delimiter>,
 
-    /// Lines at the start of the CSV file to pass over unread
+    /// Lines at the start of the table to pass over unread
     #[arg(long, value_name = "LINES", default_value_t = 0)]
     pub(crate) skip: usize,
 
-    /// Whether the first row of the CSV file holds names
+    /// Whether the first row of the table holds names
     #[arg(long, value_enum, default_value_t = Header::Auto)]
     pub(crate) header: Header,
+}
+
+/// Use a network that `chainrule train` wrote: the class and the outputs, or the numbers, for each row.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  chainrule predict digits.model digits               the embedded digits
+  chainrule predict mnist.model mnist                 MNIST's test images
+  chainrule predict iris.model new.csv                a row per sample: the features, with or without the target
+  chainrule predict iris.model new.csv --format jsonl
+  chainrule predict iris.model new.csv --out outputs.npy
+  tail -n 1 new.csv | chainrule predict iris.model -
+
+Columns are found by their names where the table has a header, else by their order. CSV and JSON lines have `class` first, then p_CLASS (or \
+output_CLASS where outputs are no probabilities); of numbers to predict, their names. An NPY file has the outputs alone, rows × outputs.")]
+pub(crate) struct PredictArgs {
+    /// The file with the network
+    pub(crate) model: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+
+    /// The form of the predictions [default: as the name of --out ends, else csv]
+    #[arg(long, value_enum, value_name = "FORM")]
+    format: Option<Rendering>,
+
+    /// Write the predictions to FILE, whole or not at all; `-` for standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 
     /// No notes on standard error
     #[arg(long, short)]
     pub(crate) quiet: bool,
+}
+
+impl PredictArgs {
+    /// The form of the predictions.
+    pub(crate) fn rendering(&self) -> Rendering {
+        let ending = self.out.as_ref().and_then(|out| out.extension()).and_then(|ending| ending.to_str());
+        self.format.unwrap_or(match ending {
+            Some("npy") => Rendering::Npy,
+            Some("jsonl" | "ndjson") => Rendering::Jsonl,
+            _ => Rendering::Csv,
+        })
+    }
+}
+
+/// The form of predictions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Rendering {
+    /// A table with a header
+    Csv,
+    /// An object a line
+    Jsonl,
+    /// An array of the outputs, rows × outputs
+    Npy,
+}
+
+/// Measure a network on data with known targets.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  chainrule evaluate iris.model test.csv
+  chainrule evaluate digits.model digits --json
+  chainrule evaluate rents.model test.csv --metrics rmse,mae")]
+pub(crate) struct EvaluateArgs {
+    /// The file with the network
+    pub(crate) model: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+
+    /// Metrics instead of the usual: top-K, precision, recall, f1 (each also -micro, -macro, -weighted), roc-auc, log-loss, r2, rmse, mae
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) metrics: Vec<String>,
+
+    /// An object for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Tell what a file of a network holds: layers, shapes, parameters, memory, operations.
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// The file with the network, or a checkpoint
+    pub(crate) model: PathBuf,
+
+    /// An object for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Write a network as a file for other programs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  chainrule export iris.model --onnx iris.onnx
+
+The file computes what the network does, with what is done to numbers before it: onnxruntime and others run it. Inputs are the columns that \
+`chainrule inspect` lists, categories as 0 and 1. Model files themselves are safetensors, which PyTorch reads.")]
+pub(crate) struct ExportArgs {
+    /// The file with the network
+    pub(crate) model: PathBuf,
+
+    /// The file to write, in ONNX's format
+    #[arg(long, value_name = "FILE")]
+    pub(crate) onnx: PathBuf,
+}
+
+/// Try learning rates from small to large, and suggest one.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  chainrule find-lr digits
+  chainrule find-lr flowers.csv --target species --optimizer adamw --json
+
+All that `train` takes says how; the learning rate itself and schedules are left aside.")]
+pub(crate) struct FindArgs {
+    #[command(flatten)]
+    pub(crate) train: TrainArgs,
+
+    /// The first rate
+    #[arg(long, value_name = "RATE", default_value_t = 1e-7, value_parser = positive)]
+    pub(crate) from: f64,
+
+    /// The last rate
+    #[arg(long, value_name = "RATE", default_value_t = 10.0, value_parser = positive)]
+    pub(crate) to: f64,
+
+    /// Steps from one to the other
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    pub(crate) steps: u32,
+}
+
+/// Print a script that completes this command in a shell.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  chainrule completions bash > ~/.local/share/bash-completion/completions/chainrule
+  chainrule completions zsh > ~/.zfunc/_chainrule")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
 }
 
 /// Compare the gradient of every parameter with central differences, in f64.
@@ -268,7 +342,7 @@ Exits with 1 when the worst relative error exceeds the tolerance.")]
 pub(crate) struct CheckArgs {
     /// Sizes of all layers, from the inputs to the outputs
     #[arg(long, value_name = "SIZES", default_value = "4,8,3")]
-    pub(crate) layers: Layers,
+    pub(crate) layers: Sizes,
 
     /// Of the hidden layers
     #[arg(long, value_name = "NAME", default_value = "gelu")]
@@ -278,9 +352,9 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) output: Option<Output>,
 
-    /// The loss
-    #[arg(long, value_enum, value_name = "NAME", default_value_t = LossKind::CrossEntropy)]
-    pub(crate) loss: LossKind,
+    /// The loss, named as for `train`
+    #[arg(long, value_name = "NAME", default_value = "cross-entropy")]
+    pub(crate) loss: String,
 
     /// Initial weights, named as for `train` [default: as there]
     #[arg(long, value_name = "NAME")]
@@ -366,18 +440,22 @@ pub(crate) enum Format {
 }
 
 /// The element type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Dtype {
     /// Single precision
+    #[default]
     F32,
     /// Double precision
     F64,
 }
 
 /// Whether a CSV file has a header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Header {
     /// If none of the first row's features is a number
+    #[default]
     Auto,
     /// It does
     Yes,
@@ -402,37 +480,5 @@ impl From<Header> for csv::Header {
             Header::Yes => Self::Yes,
             Header::No => Self::No,
         }
-    }
-}
-
-/// A number of which `is` holds.
-fn number(text: &str, expected: &str, is: fn(f64) -> bool) -> Result<f64, String> {
-    text.parse().ok().filter(|&x: &f64| x.is_finite() && is(x)).ok_or_else(|| format!("expected {expected}"))
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    number(text, "a finite number above 0", |x| x > 0.0)
-}
-
-fn not_negative(text: &str) -> Result<f64, String> {
-    number(text, "a finite number of at least 0", |x| x >= 0.0)
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    number(text, "a number between 0 and 1", |x| x > 0.0 && x < 1.0)
-}
-
-fn column(text: &str) -> Result<Column, String> {
-    if text == "0" {
-        return Err("expected `last`, a number from 1, or a name".to_owned());
-    }
-    Column::from_str(text).map_err(|never| match never {})
-}
-
-fn character(text: &str) -> Result<u8, String> {
-    match (text, text.as_bytes()) {
-        ("tab" | "\\t", _) => Ok(b'\t'),
-        (_, &[character]) if character.is_ascii() => Ok(character),
-        _ => Err("expected a single ASCII character or `tab`".to_owned()),
     }
 }

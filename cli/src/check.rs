@@ -4,15 +4,16 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use chainrule::random::{Generator, Stream};
-use chainrule::{Backend, Targets, gradient_check};
+use chainrule::{Backend, Targets, TrainerConfig, gradient_check, loss_by_name};
 use ndarray::Array2;
 use serde_json::json;
 
 use crate::args::{CheckArgs, Format};
 use crate::backends::check_isa;
+use crate::config::NetworkSection;
 use crate::failure::Failure;
+use crate::recipe::{Recipe, Task, architecture, check_size};
 use crate::report::{right_aligned, table};
-use crate::settings::{Settings, check_size};
 
 /// Every parameter costs two passes over all of them.
 const MOST_PARAMETERS: usize = 50_000;
@@ -34,24 +35,29 @@ fn check(args: &CheckArgs, backends: &[Arc<dyn Backend<f64>>]) -> Result<(), Fai
     let [inputs, hidden @ .., outputs] = args.layers.0.as_slice() else {
         return Err(Failure::Usage("expected at least two layers".to_owned()));
     };
-    let settings = Settings {
-        hidden: hidden.to_vec(),
-        activation: args.activation,
-        output: args.output,
-        loss: args.loss,
-        init: args.init,
-        bias_init: args.bias_init,
-        ..Settings::default()
+    let plain = Recipe::plain(hidden, 0.1, 1);
+    let recipe = Recipe {
+        network: NetworkSection {
+            activation: Some(args.activation),
+            output: args.output,
+            init: args.init,
+            bias_init: Some(args.bias_init),
+            ..plain.network
+        },
+        trainer: TrainerConfig { loss: args.loss.clone(), ..plain.trainer },
+        ..plain
     };
-    check_size(*inputs, args.layers.0[1..].iter().copied(), MOST_PARAMETERS)?;
-    let network = settings.network::<f64>(*inputs, *outputs, args.seed)?;
+    let task = Task::Classes(*outputs);
+    let config = recipe.config(*inputs, task)?;
+    check_size(&config, MOST_PARAMETERS)?;
+    let network = config.build::<f64>(args.seed)?;
     let batch = usize::from(args.batch);
     let mut generator = Generator::new(args.seed, Stream::Noise { step: 0, layer: 0 });
     let mut x = Array2::zeros((batch, *inputs));
     x.map_inplace(|x| *x = generator.normal());
     let labels: Vec<_> =
         (0..batch).map(|_| usize::try_from(generator.below(*outputs as u64)).unwrap_or(0)).collect();
-    let loss = settings.loss.build::<f64>();
+    let loss = loss_by_name::<f64>(&args.loss)?;
 
     let mut out = std::io::stdout().lock();
     let human = args.format == Format::Human;
@@ -98,11 +104,9 @@ fn check(args: &CheckArgs, backends: &[Arc<dyn Backend<f64>>]) -> Result<(), Fai
         right_aligned(&mut table, 3);
         writeln!(
             out,
-            "{}, {} and {}, {} loss, batch {batch}, seed {}: {} parameters\n{table}",
-            settings.architecture(*inputs, *outputs),
-            settings.activation,
-            settings.output(),
-            settings.loss,
+            "{}, {} loss, batch {batch}, seed {}: {} parameters\n{table}",
+            architecture(&config),
+            args.loss,
             args.seed,
             network.parameters().len(),
         )?;

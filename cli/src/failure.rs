@@ -6,12 +6,31 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 
+/// The exit code of a run that was ended from outside, as shells have it: 128 + SIGINT.
+pub(crate) const INTERRUPTED: u8 = 130;
+
 /// What went wrong, in one message.
 #[derive(Debug, Error)]
 pub(crate) enum Failure {
     /// The command line asks for what cannot be.
     #[error("{0}")]
     Usage(String),
+
+    /// A configuration file asks for what cannot be.
+    #[error("{0}")]
+    Configuration(String),
+
+    /// Training was ended from outside; what was reached is kept.
+    #[error("{0}")]
+    Interrupted(String),
+
+    /// A file of a network could not be read or written.
+    #[error(transparent)]
+    Model(#[from] chainrule_model::Error),
+
+    /// A network could not be written for other programs.
+    #[error(transparent)]
+    Onnx(#[from] chainrule_onnx::Error),
 
     /// The library refused.
     #[error(transparent)]
@@ -78,10 +97,12 @@ impl Failure {
         matches!(self, Self::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    /// 2 where the command line is at fault, 0 where a reader has seen enough, else 1.
+    /// 2 where the command line or a configuration file is at fault, 130 where training was interrupted, 0 where a reader has seen enough, else 1.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
+            Self::Interrupted(_) => ExitCode::from(INTERRUPTED),
             Self::Usage(_)
+            | Self::Configuration(_)
             | Self::Library(chainrule::Error::Unknown { .. } | chainrule::Error::Setting { .. })
             | Self::Data(chainrule_data::Error::Argument { .. }) => ExitCode::from(2),
             _ if self.is_silent() => ExitCode::SUCCESS,

@@ -1,38 +1,57 @@
 //! The `chainrule` command: trains feed-forward networks, checks their gradients and uses them.
 //!
-//! What a user sees is told by `chainrule --help`. Here, from the outside in: `args` is the command line, `settings` what of
-//! it makes a training run, `source` the data, `train` the run, `report` and `plot` what it tells, `model` the file it
-//! leaves, `predict` what reads that file.
+//! What a user sees is told by `chainrule --help`. Here, from the outside in: `args` is the command line, `config` what flags and
+//! configuration files have in common, `plan` what `train` makes of both, `auto` what it chooses itself, `recipe` the network and
+//! the trainer, `source`, `table` and `preparation` the data, `train` the run, `run` its folder, `report` and `plot` what it tells,
+//! `predict` what reads the file it leaves.
 //!
-//! Exit codes: 0 for success, 1 for a failure while running, 2 for a command line that cannot be meant.
+//! Exit codes: 0 for success, 1 for a failure while running, 2 for a command line or configuration that cannot be meant, 130
+//! for a run that was interrupted.
 #![forbid(unsafe_code)]
 
 mod args;
+mod auto;
 mod backends;
 mod check;
+mod config;
+mod evaluate;
+mod export;
 mod failure;
-mod files;
-mod model;
+mod find;
+mod inspect;
+mod interrupt;
+mod known;
+mod memory;
+mod plan;
 mod plot;
 mod predict;
+mod preparation;
 mod presets;
 mod progress;
+mod recipe;
 mod repeat;
 mod report;
-mod settings;
+mod run;
 mod source;
+mod table;
 mod train;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
-use args::{Cli, Command};
+use args::{Cli, Command, CompletionsArgs};
+use failure::Failure;
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Train(args) => train::command(&args),
+        Command::Evaluate(args) => evaluate::command(&args),
+        Command::Inspect(args) => inspect::command(&args),
+        Command::Export(args) => export::command(&args),
+        Command::FindLr(args) => find::command(&args),
+        Command::Completions(args) => completions(&args),
         Command::Predict(args) => predict::command(&args),
         Command::Check(args) => check::command(&args),
         Command::Backends(args) => backends::command(&args),
@@ -48,4 +67,11 @@ fn main() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+/// `chainrule completions`.
+fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "chainrule", &mut script);
+    Ok(std::io::stdout().write_all(&script)?)
 }

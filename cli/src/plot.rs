@@ -27,8 +27,9 @@ fn draw(svg: &mut String, title: &str, records: &[Record]) -> Result<(), Box<dyn
         let finite = records.iter().map(move |record| (record.epoch as f64, value(record)));
         finite.filter(|(_, y)| y.is_finite()).collect::<Vec<_>>()
     };
-    panel(&left, "loss", [points(|r| r.train_loss), points(|r| r.test_loss)], None)?;
-    let accuracies = [points(|r| 100.0 * r.train_accuracy), points(|r| 100.0 * r.test_accuracy)];
+    let held_out = |r: &Record| r.parts().last().map_or(f64::NAN, |(_, part)| part.loss);
+    panel(&left, "loss", [points(|r| r.train.loss), points(held_out)], None)?;
+    let accuracies = [points(|r| 100.0 * r.train_accuracy()), points(|r| 100.0 * r.test_accuracy())];
     panel(&right, "accuracy (%)", accuracies, Some(100.0))?;
     area.present()?;
     Ok(())
@@ -88,18 +89,12 @@ fn panel(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chainrule::Evaluation;
 
     fn record(epoch: usize, loss: f64) -> Record {
-        Record {
-            epoch,
-            train_loss: loss,
-            train_accuracy: 0.5,
-            validation: None,
-            test_loss: loss,
-            test_accuracy: 1.0,
-            seconds: 1.0,
-            samples_per_s: 1.0,
-        }
+        let mut record = Record { epoch, test: Some(Evaluation::default()), ..Record::default() };
+        record.train.loss = loss;
+        record
     }
 
     #[test]

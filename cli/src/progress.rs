@@ -1,14 +1,18 @@
 //! What is shown while a network is trained: a bar on a terminal, else a line per epoch. All of it goes to standard error.
 
+use std::cell::RefCell;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::report::{Record, percent};
+use crate::report::{Record, headline};
 
 /// How often the bar's text is made anew.
 const REFRESH: Duration = Duration::from_millis(100);
+
+/// About so many lines tell of a long run.
+const LINES: usize = 50;
 
 /// Shows how far the training has come.
 #[derive(Debug)]
@@ -16,6 +20,8 @@ pub(crate) struct Progress {
     show: Show,
     epochs: usize,
     begun: Instant,
+    /// Of the epochs so far, for the curve.
+    losses: RefCell<Vec<f64>>,
 }
 
 #[derive(Debug)]
@@ -32,7 +38,7 @@ impl Progress {
             Show::Nothing
         } else if std::io::stderr().is_terminal() {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {percent:>3} %  {prefix}") {
+            if let Ok(style) = ProgressStyle::with_template("[{bar:30}] {percent:>3} %  {prefix}  {msg}") {
                 bar.set_style(style.progress_chars("=> "));
             }
             Show::Bar(bar)
@@ -41,7 +47,7 @@ impl Progress {
         } else {
             Show::Nothing
         };
-        Self { show, epochs, begun: Instant::now() }
+        Self { show, epochs, begun: Instant::now(), losses: RefCell::default() }
     }
 
     /// What is to be called after each step, if anything: with the epoch, and the samples of it that are done and all in all.
@@ -54,7 +60,6 @@ impl Progress {
             if epoch != epoch_shown {
                 (epoch_shown, epoch_begun) = (epoch, now);
                 bar.set_length(all as u64);
-                bar.set_message(format!("epoch {epoch}/{epochs}"));
             } else if now - shown < REFRESH {
                 return;
             }
@@ -62,7 +67,7 @@ impl Progress {
             let rate = done as f64 / (now - epoch_begun).as_secs_f64().max(1e-9);
             let fraction = ((epoch - 1) as f64 + done as f64 / all.max(1) as f64) / epochs.max(1) as f64;
             let left = left(begun.elapsed(), fraction);
-            bar.set_prefix(format!("{} samples/s, {left} left", count(rate)));
+            bar.set_prefix(format!("epoch {epoch}/{epochs}, {} samples/s, {left} left", count(rate)));
             bar.set_position(done as u64);
         })
     }
@@ -70,18 +75,26 @@ impl Progress {
     /// After each epoch.
     pub(crate) fn epoch(&self, record: &Record) {
         let left = left(self.begun.elapsed(), record.epoch as f64 / self.epochs.max(1) as f64);
+        let held_out =
+            record.parts().skip(1).last().map(|(name, part)| format!(", {name} loss {:.4}", part.loss));
         let line = format!(
-            "epoch {:>width$}/{}: train loss {:.4}, test loss {:.4}, test accuracy {}, {} samples/s",
+            "epoch {:>width$}/{}: train loss {:.4}{}, {}, {} samples/s",
             record.epoch,
             self.epochs,
-            record.train_loss,
-            record.test_loss,
-            percent(record.test_accuracy),
+            record.train.loss,
+            held_out.unwrap_or_default(),
+            headline(record),
             count(record.samples_per_s),
             width = self.epochs.to_string().len(),
         );
         match &self.show {
-            Show::Bar(bar) => bar.println(line),
+            Show::Bar(bar) => {
+                let mut losses = self.losses.borrow_mut();
+                losses.push(record.parts().last().map_or(f64::NAN, |(_, part)| part.loss));
+                bar.println(line);
+                bar.set_message(curve(&losses));
+            }
+            Show::Lines if !record.epoch.is_multiple_of(self.epochs.div_ceil(LINES).max(1)) => {}
             // A reader of stderr that has left is no reason to stop.
             Show::Lines => drop(writeln!(std::io::stderr(), "{line}, {left} left")),
             Show::Nothing => {}
@@ -107,6 +120,30 @@ fn left(elapsed: Duration, fraction: f64) -> HumanDuration {
     HumanDuration(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX))
 }
 
+/// The widest curve.
+const WIDTH: usize = 24;
+
+/// A curve of the losses so far, the latest on the right, on a logarithmic scale: `loss █▅▃▂▁ 0.0123`.
+fn curve(losses: &[f64]) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let columns = losses.len().min(WIDTH);
+    let at = |column: usize| {
+        let loss = losses[(column + 1) * losses.len() / columns - 1];
+        if loss < 1e-12 { 1e-12_f64.ln() } else { loss.ln() }
+    };
+    let heights: Vec<f64> = (0..columns).map(at).collect();
+    let finite = || heights.iter().copied().filter(|height| height.is_finite());
+    let (low, high) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
+    let bar = |&height: &f64| {
+        let part = (height - low) / (high - low).max(1e-12);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 7")]
+        let index = (part * 7.0).round().clamp(0.0, 7.0) as usize;
+        if height.is_finite() { BARS[index] } else { '?' }
+    };
+    let last = losses.last().copied().unwrap_or(f64::NAN);
+    format!("loss {} {last:.4}", heights.iter().map(bar).collect::<String>())
+}
+
 /// `123,456`.
 pub(crate) fn count(number: f64) -> String {
     #[expect(
@@ -116,4 +153,19 @@ pub(crate) fn count(number: f64) -> String {
     )]
     let whole = number.round() as u64;
     HumanCount(whole).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_falls_as_the_losses_do() {
+        assert_eq!(curve(&[1.0, 0.1, 0.01]), "loss █▅▁ 0.0100");
+        assert_eq!(curve(&[0.5]), "loss ▁ 0.5000");
+        assert_eq!(curve(&[f64::NAN, 1.0]), "loss ?▁ 1.0000");
+        assert_eq!(curve(&[]), "loss  NaN");
+        let long: Vec<f64> = (0..1000).map(|epoch| 1.0 / f64::from(1 + epoch)).collect();
+        assert_eq!(curve(&long).chars().count(), "loss ".len() + WIDTH + " 0.0010".len());
+    }
 }

@@ -4,13 +4,14 @@ use std::io::Write as _;
 
 use clap::ValueEnum as _;
 
-use crate::args::{CsvArgs, PresetsArgs};
+use crate::args::PresetsArgs;
+use crate::config::{DataSection, PreprocessingSection};
 use crate::failure::Failure;
 use crate::presets::{Figure, Preset};
 use crate::progress::Progress;
 use crate::report::{Record, table};
-use crate::source::Source;
-use crate::train::Job;
+use crate::source::{Source, Wanted};
+use crate::train::{Job, Keep};
 
 /// `chainrule presets`.
 pub(crate) fn command(args: &PresetsArgs) -> Result<(), Failure> {
@@ -70,15 +71,16 @@ fn repeat(args: &PresetsArgs, presets: &[Preset], seeds: u64) -> Result<Vec<[Str
 
 /// The records of one run.
 fn run(args: &PresetsArgs, preset: Preset, seed: u64) -> Result<Vec<Record>, Failure> {
-    let job = Job {
-        source: Source::Mnist(preset.split()),
-        settings: preset.settings(),
-        seed,
-        machine: &args.machine,
-    };
-    let data = job.source.load::<f32>(args.data_dir.as_deref(), &CsvArgs::default(), seed)?;
-    let progress = Progress::new(job.settings.epochs, args.quiet, false);
-    let records = job.run(&data, &progress, |_| Ok(()))?.records;
+    let mut recipe = preset.recipe();
+    recipe.trainer.seed = seed;
+    let source = Source::Mnist(preset.split());
+    let section = DataSection { data_dir: args.data_dir.clone(), ..DataSection::default() };
+    let wanted = Wanted { validation: 0.0, seed };
+    let data = source.load::<f32>(&section, &PreprocessingSection::default(), wanted)?;
+    let job = Job { recipe, machine: &args.machine };
+    let progress = Progress::new(job.recipe.trainer.epochs, args.quiet, false);
+    let keep = Keep { folder: &mut None, improvise: None };
+    let records = job.run(&data, &progress, keep, None, |_| Ok(()))?.records;
     if !args.quiet {
         let last = last(preset.figure(), std::slice::from_ref(&records));
         let _ = writeln!(std::io::stderr(), "{} seed {seed}: last epoch {last}", preset.name());
@@ -92,14 +94,14 @@ fn reported(figure: Figure, runs: &[Vec<Record>]) -> String {
         move |run: &Vec<Record>| run.iter().max_by(|a, b| of(a).total_cmp(&of(b))).cloned()
     };
     match figure {
-        Figure::BestTest => {
-            over(runs, "test, best epoch", |run| best(|r| r.test_accuracy)(run).map(|r| r.test_accuracy))
-        }
+        Figure::BestTest => over(runs, "test, best epoch", |run| {
+            best(Record::test_accuracy)(run).as_ref().map(Record::test_accuracy)
+        }),
         Figure::BestValidation => {
             over(runs, "validation, best epoch", |run| best(validation)(run).as_ref().map(validation))
         }
         Figure::TestAtBestValidation => over(runs, "test at the best validation", |run| {
-            best(validation)(run).map(|record| record.test_accuracy)
+            best(validation)(run).map(|record| record.test_accuracy())
         }),
         Figure::LastTest | Figure::LastTrainAndTest => last(figure, runs),
     }
@@ -108,18 +110,18 @@ fn reported(figure: Figure, runs: &[Vec<Record>]) -> String {
 /// The figures of the last epoch.
 fn last(figure: Figure, runs: &[Vec<Record>]) -> String {
     let of = |name: &str, of: fn(&Record) -> f64| over(runs, name, |run| run.last().map(of));
-    let test = |record: &Record| record.test_accuracy;
+    let test = Record::test_accuracy;
     match figure {
         Figure::BestTest | Figure::LastTest | Figure::TestAtBestValidation => of("test", test),
         Figure::BestValidation => format!("{}; {}", of("validation", validation), of("test", test)),
         Figure::LastTrainAndTest => {
-            format!("{}; {}", of("train", |record| record.train_accuracy), of("dev", test))
+            format!("{}; {}", of("train", Record::train_accuracy), of("dev", test))
         }
     }
 }
 
 fn validation(record: &Record) -> f64 {
-    record.validation.map_or(f64::NAN, |validation| validation.accuracy)
+    record.validation.as_ref().and_then(|validation| validation.accuracy).unwrap_or(f64::NAN)
 }
 
 /// `95.41 % (95.20–95.61) test`.

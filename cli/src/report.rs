@@ -4,62 +4,91 @@ use std::io::{self, Write};
 
 use chainrule::{Epoch, Evaluation};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, presets};
-use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use crate::progress::count;
 
 /// What was measured in an epoch.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Record {
     /// Counted from 1.
     pub(crate) epoch: usize,
     /// The mean over the epoch's batches, each before its step.
-    pub(crate) train_loss: f64,
-    pub(crate) train_accuracy: f64,
-    /// After the epoch, as all that follows; where there are validation data.
-    #[serde(flatten)]
-    pub(crate) validation: Option<Validation>,
-    pub(crate) test_loss: f64,
-    pub(crate) test_accuracy: f64,
+    pub(crate) train: Evaluation,
+    /// After the epoch, as the next; where there are validation data.
+    pub(crate) validation: Option<Evaluation>,
+    pub(crate) test: Option<Evaluation>,
+    pub(crate) learning_rate: f64,
     /// The time of the epoch's steps, without the measurements after it.
     pub(crate) seconds: f64,
     pub(crate) samples_per_s: f64,
 }
 
 impl Record {
-    /// Of an epoch that the trainer tells of; its validation data are our test data.
-    pub(crate) fn new(epoch: &Epoch, validation: Option<Validation>) -> Self {
-        let accuracy = |evaluation: &Evaluation| evaluation.accuracy.unwrap_or(f64::NAN);
-        let test = epoch.validation.as_ref();
+    /// Of an epoch that the trainer tells of, with what was measured beside it.
+    pub(crate) fn new(epoch: &Epoch, validation: Option<Evaluation>, test: Option<Evaluation>) -> Self {
         Self {
             epoch: epoch.epoch,
-            train_loss: epoch.train.loss,
-            train_accuracy: accuracy(&epoch.train),
+            train: epoch.train.clone(),
             validation,
-            test_loss: test.map_or(f64::NAN, |test| test.loss),
-            test_accuracy: test.map_or(f64::NAN, accuracy),
+            test,
+            learning_rate: epoch.learning_rate,
             seconds: epoch.duration.as_secs_f64(),
             samples_per_s: epoch.samples_per_second,
         }
     }
+
+    /// The parts that were measured, by name.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (&'static str, &Evaluation)> {
+        let held_out = [("validation", self.validation.as_ref()), ("test", self.test.as_ref())];
+        let held_out = held_out.into_iter().filter_map(|(name, part)| Some((name, part?)));
+        std::iter::once(("train", &self.train)).chain(held_out)
+    }
+
+    pub(crate) fn train_accuracy(&self) -> f64 {
+        self.train.accuracy.unwrap_or(f64::NAN)
+    }
+
+    pub(crate) fn test_accuracy(&self) -> f64 {
+        self.test.as_ref().and_then(|test| test.accuracy).unwrap_or(f64::NAN)
+    }
+
+    /// Every number by its name: `epoch`, `train_loss`, `test_accuracy`, …
+    pub(crate) fn numbers(&self) -> Vec<(String, f64)> {
+        let mut numbers = vec![("epoch".to_owned(), self.epoch as f64)];
+        for (part, evaluation) in self.parts() {
+            numbers.extend(measures(part, evaluation));
+        }
+        numbers.push(("learning_rate".to_owned(), self.learning_rate));
+        numbers.push(("seconds".to_owned(), self.seconds));
+        numbers.push(("samples_per_s".to_owned(), self.samples_per_s));
+        numbers
+    }
 }
 
-/// What was measured on validation data.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Validation {
-    #[serde(rename = "validation_loss")]
-    pub(crate) loss: f64,
-    #[serde(rename = "validation_accuracy")]
-    pub(crate) accuracy: f64,
+/// `test_loss`, `test_accuracy` and further metrics.
+fn measures(part: &str, evaluation: &Evaluation) -> Vec<(String, f64)> {
+    let mut numbers = vec![(format!("{part}_loss"), evaluation.loss)];
+    numbers.extend(evaluation.accuracy.map(|accuracy| (format!("{part}_accuracy"), accuracy)));
+    let named = evaluation.metrics.iter().filter(|(name, _)| name != "accuracy");
+    numbers.extend(named.map(|(name, value)| (format!("{part}_{}", name.replace('-', "_")), *value)));
+    numbers
+}
+
+/// An object of numbers; what is no number is null.
+fn object(epoch: usize, numbers: Vec<(String, f64)>) -> Map<String, Value> {
+    let value = |(name, x): (String, f64)| {
+        let value = if name == "epoch" { json!(epoch) } else { json!(x) };
+        (name, value)
+    };
+    numbers.into_iter().map(value).collect()
 }
 
 /// What a run comes to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Summary {
-    /// Of the last epoch, as the next two.
-    pub(crate) train_loss: f64,
-    pub(crate) test_loss: f64,
-    pub(crate) test_accuracy: f64,
+    /// What was measured of the network that is kept.
+    pub(crate) last: Record,
     pub(crate) epochs: usize,
     /// All samples trained on, divided by `seconds`.
     pub(crate) samples_per_s: f64,
@@ -70,64 +99,100 @@ pub(crate) struct Summary {
     pub(crate) threads: usize,
     pub(crate) seed: u64,
     pub(crate) parameters: usize,
+    /// The most memory that the program has had, in bytes, where the system tells.
+    pub(crate) peak_memory: Option<u64>,
+}
+
+impl Summary {
+    fn object(&self) -> Value {
+        let mut numbers = Vec::new();
+        for (part, evaluation) in self.last.parts() {
+            let of_part = measures(part, evaluation);
+            // The network that is kept has not the accuracy that its batches had in training.
+            numbers.extend(of_part.into_iter().filter(|(name, _)| name != "train_accuracy"));
+        }
+        let mut object = object(self.last.epoch, numbers);
+        object.extend([
+            ("epochs".to_owned(), json!(self.epochs)),
+            ("samples_per_s".to_owned(), json!(self.samples_per_s)),
+            ("seconds".to_owned(), json!(self.seconds)),
+            ("backend".to_owned(), json!(self.backend)),
+            ("isa".to_owned(), json!(self.isa)),
+            ("threads".to_owned(), json!(self.threads)),
+            ("seed".to_owned(), json!(self.seed)),
+            ("parameters".to_owned(), json!(self.parameters)),
+            ("peak_memory".to_owned(), json!(self.peak_memory)),
+        ]);
+        Value::Object(object)
+    }
 }
 
 /// Writes a record as a line of JSON, and lets a reader have it at once.
 pub(crate) fn json_record(out: &mut impl Write, record: &Record) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, record)?;
-    out.write_all(b"\n")?;
+    writeln!(out, "{}", Value::Object(object(record.epoch, record.numbers())))?;
     out.flush()
 }
 
 /// Writes the last line of JSON.
 pub(crate) fn json_summary(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
-    #[derive(Serialize)]
-    struct Last<'a> {
-        summary: &'a Summary,
-    }
-    serde_json::to_writer(&mut *out, &Last { summary })?;
-    out.write_all(b"\n")?;
+    writeln!(out, "{}", json!({ "summary": summary.object() }))?;
     out.flush()
 }
 
 /// The most rows of the table of epochs.
 const ROWS: usize = 10;
 
+/// `0.0123`, or `97.21 %` for what is a share.
+fn cell(name: &str, value: f64) -> String {
+    if name.ends_with("accuracy") { percent(value) } else { format!("{value:.4}") }
+}
+
 /// Writes a table of the epochs (the first, the last and some between) and a sentence about the whole.
 pub(crate) fn human(out: &mut impl Write, records: &[Record], summary: &Summary) -> io::Result<()> {
-    let validation = records.iter().any(|record| record.validation.is_some());
-    let mut header = vec!["epoch", "train loss", "train accuracy"];
-    if validation {
-        header.extend(["validation loss", "validation accuracy"]);
-    }
-    header.extend(["test loss", "test accuracy", "samples/s"]);
-    let mut table = table(&header);
+    let shown = |record: &Record| {
+        let mut numbers = record.numbers();
+        numbers
+            .retain(|(name, _)| !["seconds", "learning_rate", "epoch", "samples_per_s"].contains(&&**name));
+        numbers
+    };
+    let names = records.first().map(shown).unwrap_or_default();
+    let mut header = vec!["epoch".to_owned()];
+    header.extend(names.into_iter().map(|(name, _)| name.replace('_', " ")));
+    header.push("samples/s".to_owned());
+    let mut table = table(&header.iter().map(String::as_str).collect::<Vec<_>>());
     for record in chosen(records) {
-        let mut row = vec![
-            record.epoch.to_string(),
-            format!("{:.4}", record.train_loss),
-            percent(record.train_accuracy),
-        ];
-        if let Some(validation) = record.validation {
-            row.extend([format!("{:.4}", validation.loss), percent(validation.accuracy)]);
-        }
-        row.extend([
-            format!("{:.4}", record.test_loss),
-            percent(record.test_accuracy),
-            count(record.samples_per_s),
-        ]);
+        let mut row = vec![record.epoch.to_string()];
+        row.extend(shown(record).into_iter().map(|(name, value)| cell(&name, value)));
+        row.push(count(record.samples_per_s));
         table.add_row(row);
     }
     right_aligned(&mut table, 0);
     writeln!(out, "{table}")?;
     writeln!(
         out,
-        "test accuracy {} after {} epochs, {:.2} s of training, {} samples/s",
-        percent(summary.test_accuracy),
+        "{} after {} epochs, {:.2} s of training, {} samples/s{}",
+        headline(&summary.last),
         summary.epochs,
         summary.seconds,
         count(summary.samples_per_s),
+        summary.peak_memory.map(|bytes| format!("; {} of memory at most", memory(bytes))).unwrap_or_default(),
     )
+}
+
+/// The one number that tells most: `test accuracy 97.21 %`.
+pub(crate) fn headline(record: &Record) -> String {
+    let (part, evaluation) = record.parts().last().unwrap_or(("train", &record.train));
+    let r2 = evaluation.metrics.iter().find(|(name, _)| name == "r2");
+    match (evaluation.accuracy, r2) {
+        (Some(accuracy), _) => format!("{part} accuracy {}", percent(accuracy)),
+        (None, Some((_, r2))) => format!("{part} R² {r2:.4}"),
+        (None, None) => format!("{part} loss {:.4}", evaluation.loss),
+    }
+}
+
+/// `12.34 MiB`.
+pub(crate) fn memory(bytes: u64) -> String {
+    indicatif::HumanBytes(bytes).to_string()
 }
 
 /// At most [`ROWS`] of the records, evenly spaced, with the first and the last.
@@ -161,16 +226,7 @@ mod tests {
     use super::*;
 
     fn record(epoch: usize) -> Record {
-        Record {
-            epoch,
-            train_loss: 0.5,
-            train_accuracy: 0.5,
-            validation: None,
-            test_loss: 0.5,
-            test_accuracy: 0.5,
-            seconds: 1.0,
-            samples_per_s: 1.0,
-        }
+        Record { epoch, ..Record::default() }
     }
 
     #[test]
@@ -186,12 +242,16 @@ mod tests {
     }
 
     #[test]
-    fn validation_is_in_the_record_only_where_there_is_some() {
+    fn a_record_tells_what_was_measured_and_no_more() {
+        let names = |record: &Record| record.numbers().into_iter().map(|(name, _)| name).collect::<Vec<_>>();
         let mut record = record(1);
-        assert!(!serde_json::to_string(&record).unwrap().contains("validation"));
-        record.validation = Some(Validation { loss: 1.0, accuracy: 0.5 });
-        let json = serde_json::to_value(&record).unwrap();
-        assert_eq!(json["validation_loss"], 1.0);
-        assert_eq!(json["validation_accuracy"], 0.5);
+        record.train.loss = f64::NAN;
+        assert_eq!(names(&record), ["epoch", "train_loss", "learning_rate", "seconds", "samples_per_s"]);
+        let mut line = Vec::new();
+        json_record(&mut line, &record).unwrap();
+        assert!(String::from_utf8(line).unwrap().contains("\"train_loss\":null"));
+        record.test = Some(Evaluation::default());
+        record.test.as_mut().unwrap().metrics = vec![("f1-macro".to_owned(), 0.5)];
+        assert_eq!(names(&record)[2..4], ["test_loss", "test_f1_macro"]);
     }
 }

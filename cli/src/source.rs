@@ -3,21 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use chainrule::random::{Generator, Stream};
-use chainrule::{Dataset, Scalar, Targets};
-use chainrule_data::{LabelledData, Split, csv, digits_split, mnist};
+use chainrule::{Dataset, Scalar, TrainerConfig, balanced_weights};
+use chainrule_data::{Answers, LabelledData, Split, digits_split, mnist};
 use ndarray::{Array2, Axis};
-use serde::{Deserialize, Serialize};
 
-use crate::args::CsvArgs;
+use crate::config::{ClassWeights, DataSection, PreprocessingSection};
 use crate::failure::Failure;
-use crate::settings::{BatchSize, Settings};
+use crate::preparation::{Preparation, Scaling, TargetScale};
+use crate::recipe::{Recipe, Task};
+use crate::table;
 
 /// Where data comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     Digits,
     Mnist(MnistSplit),
-    Csv(Vec<PathBuf>),
+    Table(Vec<PathBuf>),
 }
 
 /// How MNIST's 60,000 training images and 10,000 test images are used.
@@ -48,19 +49,19 @@ impl Source {
             [name, other] | [other, name] if name == "digits" || name == "mnist" => Err(Failure::Usage(
                 format!("`{name}` stands alone, found `{other}` beside it (a file of that name is ./{name})"),
             )),
-            paths => Ok(Self::Csv(paths.iter().map(PathBuf::from).collect())),
+            paths => Ok(Self::Table(paths.iter().map(PathBuf::from).collect())),
         }
     }
 
-    /// The settings that suit it.
-    pub(crate) fn defaults(&self) -> Settings {
-        let table = Settings::default();
+    /// The settings that suit it, where they don't depend on the data.
+    pub(crate) fn recipe(&self) -> Option<Recipe> {
         match self {
-            Self::Digits => Settings { hidden: vec![256], lr: 0.5, epochs: 30, ..table },
+            Self::Digits => Some(Recipe::plain(&[256], 0.5, 30)),
             Self::Mnist(_) => {
-                Settings { hidden: vec![128], lr: 0.1, batch_size: BatchSize::rows(32), epochs: 10, ..table }
+                let plain = Recipe::plain(&[128], 0.1, 10);
+                Some(Recipe { trainer: TrainerConfig { batch_size: 32, ..plain.trainer }, ..plain })
             }
-            Self::Csv(_) => table,
+            Self::Table(_) => None,
         }
     }
 
@@ -69,7 +70,7 @@ impl Source {
         match self {
             Self::Digits => "digits".to_owned(),
             Self::Mnist(_) => "mnist".to_owned(),
-            Self::Csv(paths) => {
+            Self::Table(paths) => {
                 paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" and ")
             }
         }
@@ -80,77 +81,163 @@ impl Source {
         match self {
             Self::Digits => Some(DIGITS),
             Self::Mnist(_) => Some(MNIST),
-            Self::Csv(_) => None,
+            Self::Table(_) => None,
         }
     }
 
     /// Reads it, and holds out what is to be held out.
     pub(crate) fn load<T: Scalar>(
         &self,
-        folder: Option<&Path>,
-        args: &CsvArgs,
-        seed: u64,
+        section: &DataSection,
+        preprocessing: &PreprocessingSection,
+        wanted: Wanted,
     ) -> Result<Data<T>, Failure> {
-        match self {
-            Self::Digits => Data::new("digits", digits_split(seed), DIGITS),
-            Self::Mnist(split) => mnist_data(*split, folder, seed),
-            Self::Csv(paths) => csv_data(&self.name(), paths, args, seed),
+        let mut data = match self {
+            Self::Digits => Data::labelled("digits", digits_split(wanted.seed), DIGITS)?,
+            Self::Mnist(split) => mnist_data(*split, section.data_dir.as_deref(), wanted.seed)?,
+            Self::Table(paths) => return table::load(paths, section, preprocessing, wanted),
+        };
+        if wanted.validation > 0.0 && data.validation.is_none() {
+            data.hold_out(wanted.validation, wanted.seed)?;
         }
+        if section.class_weights == Some(ClassWeights::Balanced) {
+            data.balance()?;
+        }
+        Ok(data)
+    }
+}
+
+/// What is asked of a source.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// The share of the training data for validation.
+    pub(crate) validation: f64,
+    /// Of what is held out.
+    pub(crate) seed: u64,
+}
+
+/// Samples with what is to be learnt of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Part<T> {
+    pub(crate) inputs: Array2<T>,
+    pub(crate) answers: Answers<T>,
+    /// How much each counts, if not alike.
+    pub(crate) weights: Option<Vec<T>>,
+}
+
+impl<T: Scalar> Part<T> {
+    pub(crate) fn new(inputs: Array2<T>, answers: Answers<T>) -> Self {
+        Self { inputs, answers, weights: None }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.inputs.nrows()
+    }
+
+    /// Some of the rows, in this order.
+    pub(crate) fn select(&self, rows: &[usize]) -> Self {
+        let answers = match &self.answers {
+            Answers::Classes(labels) => Answers::Classes(rows.iter().map(|&row| labels[row]).collect()),
+            Answers::Values(values) => Answers::Values(values.select(Axis(0), rows)),
+        };
+        Self::new(self.inputs.select(Axis(0), rows), answers)
+    }
+
+    /// As the library takes them.
+    pub(crate) fn dataset(&self) -> Result<Dataset<'_, T>, Failure> {
+        let data = match &self.answers {
+            Answers::Classes(labels) => Dataset::classes(&self.inputs, labels)?,
+            Answers::Values(values) => Dataset::values(&self.inputs, values)?,
+        };
+        Ok(match &self.weights {
+            Some(weights) => data.weighted(weights)?,
+            None => data,
+        })
     }
 }
 
 /// Data in memory, to train and to test with.
 #[derive(Debug)]
 pub(crate) struct Data<T> {
-    train: (Array2<T>, Vec<usize>),
-    test: (Array2<T>, Vec<usize>),
-    /// How many at the end of `train` are for validation.
-    validation: usize,
+    pub(crate) train: Part<T>,
+    pub(crate) validation: Option<Part<T>>,
+    pub(crate) test: Option<Part<T>>,
+    /// None for numbers.
     pub(crate) class_names: Vec<String>,
     pub(crate) feature_names: Vec<String>,
-    /// What was done to the numbers of the source, and has to be done again before the network is used.
-    pub(crate) scaling: Scaling,
-}
-
-/// Views of data, for training.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sets<'a, T> {
-    pub(crate) train: Dataset<'a, T>,
-    pub(crate) validation: Option<Dataset<'a, T>>,
-    pub(crate) test: Dataset<'a, T>,
+    pub(crate) target_names: Vec<String>,
+    /// What has to be done again before the network is used.
+    pub(crate) preparation: Preparation,
+    /// By what numbers to predict were shifted and scaled for training.
+    pub(crate) target_scale: Option<TargetScale>,
 }
 
 impl<T: Scalar> Data<T> {
-    pub(crate) fn new(place: &str, split: Split<T>, scaling: Scaling) -> Result<Self, Failure> {
+    fn labelled(place: &str, split: Split<T>, scaling: Scaling) -> Result<Self, Failure> {
         let class_names = split.train.class_names().to_vec();
         let feature_names = split.train.feature_names().to_vec();
         if class_names.len() < 2 {
             return Err(Failure::unfit(place, "1 class", "at least 2"));
         }
-        let (train, test) = (split.train.into_parts(), split.test.into_parts());
-        Ok(Self { train, test, validation: 0, class_names, feature_names, scaling })
+        let part = |data: LabelledData<T>| {
+            let (inputs, labels) = data.into_parts();
+            Part::new(inputs, Answers::Classes(labels))
+        };
+        Ok(Self {
+            train: part(split.train),
+            validation: None,
+            test: Some(part(split.test)),
+            class_names,
+            feature_names,
+            target_names: Vec::new(),
+            preparation: Preparation { scaling, ..Preparation::default() },
+            target_scale: None,
+        })
     }
 
     /// The number of features.
     pub(crate) fn features(&self) -> usize {
-        self.train.0.ncols()
+        self.train.inputs.ncols()
     }
 
-    /// The parts, as views.
-    pub(crate) fn sets(&self) -> Result<Sets<'_, T>, Failure> {
-        let (inputs, labels) = (self.train.0.view(), self.train.1.as_slice());
-        let count = labels.len() - self.validation;
-        let (inputs, held_out) = inputs.split_at(Axis(0), count);
-        let (labels, held_out_labels) = labels.split_at(count);
-        Ok(Sets {
-            train: Dataset::new(inputs, Targets::Classes(labels))?,
-            validation: match self.validation {
-                0 => None,
-                _ => Some(Dataset::new(held_out, Targets::Classes(held_out_labels))?),
-            },
-            test: Dataset::classes(&self.test.0, &self.test.1)?,
-        })
+    /// What is learnt.
+    pub(crate) fn task(&self) -> Task {
+        match &self.train.answers {
+            Answers::Classes(_) => Task::Classes(self.class_names.len()),
+            Answers::Values(values) => Task::Values(values.ncols()),
+        }
     }
+
+    /// Takes a share of the training data for validation, of each class alike.
+    fn hold_out(&mut self, share: f64, seed: u64) -> Result<(), Failure> {
+        let split = split(&self.train.answers, share, 0.0, seed)?;
+        self.validation = Some(self.train.select(&split.validation));
+        self.train = self.train.select(&split.train);
+        Ok(())
+    }
+
+    /// Lets every class count alike in training.
+    pub(crate) fn balance(&mut self) -> Result<(), Failure> {
+        let Answers::Classes(labels) = &self.train.answers else {
+            return Err(Failure::Usage("class weights need classes, found numbers to predict".to_owned()));
+        };
+        let weights = balanced_weights(labels, self.class_names.len())?;
+        self.train.weights = Some(labels.iter().map(|&label| T::of(weights[label])).collect());
+        Ok(())
+    }
+}
+
+/// Rows for training, validation and test, of each class alike.
+pub(crate) fn split<T>(
+    answers: &Answers<T>,
+    validation: f64,
+    test: f64,
+    seed: u64,
+) -> Result<chainrule::Split, Failure> {
+    Ok(match answers {
+        Answers::Classes(labels) => chainrule::Split::stratified(labels, validation, test, seed)?,
+        Answers::Values(values) => chainrule::Split::random(values.nrows(), validation, test, seed)?,
+    })
 }
 
 fn mnist_data<T: Scalar>(split: MnistSplit, folder: Option<&Path>, seed: u64) -> Result<Data<T>, Failure> {
@@ -165,121 +252,35 @@ fn mnist_data<T: Scalar>(split: MnistSplit, folder: Option<&Path>, seed: u64) ->
         let found = format!("{} training images", train.len());
         return Err(Failure::unfit(folder.display().to_string(), found, format!("at least {needs}")));
     }
-    let mut data = Data::new("mnist", Split { train, test }, MNIST)?;
+    let mut data = Data::labelled("mnist", Split { train, test }, MNIST)?;
     match split {
         MnistSplit::Standard => {}
-        MnistSplit::Validation => data.validation = VALIDATION,
+        MnistSplit::Validation => {
+            let n = data.train.len();
+            let (train, last): (Vec<_>, Vec<_>) = (0..n).partition(|&row| row < n - VALIDATION);
+            data.validation = Some(data.train.select(&last));
+            data.train = data.train.select(&train);
+        }
         MnistSplit::Kaggle => kaggle(&mut data, seed),
     }
     Ok(data)
 }
 
-/// Puts a random choice of the training images in the place of the test images, by exchanging rows.
+/// Puts a random choice of the training images in the place of the test images.
 fn kaggle<T: Scalar>(data: &mut Data<T>, seed: u64) {
     // Epochs are counted from 1: this stream is not used for the order of any.
     let mut generator = Generator::new(seed, Stream::Order { epoch: 0 });
-    let (inputs, labels) = &mut data.train;
-    labels.truncate(KAGGLE);
+    let mut rows: Vec<usize> = (0..KAGGLE).collect();
     for place in 0..KAGGLE_DEV {
         let left = (KAGGLE - place) as u64;
-        let other = place + usize::try_from(generator.below(left)).unwrap_or(0);
-        labels.swap(place, other);
-        if place < other {
-            let (mut front, mut back) = inputs.view_mut().split_at(Axis(0), other);
-            let (mut a, mut b) = (front.row_mut(place), back.row_mut(0));
-            a.iter_mut().zip(b.iter_mut()).for_each(|(a, b)| std::mem::swap(a, b));
-        }
+        rows.swap(place, place + usize::try_from(generator.below(left)).unwrap_or(0));
     }
-    let dev = inputs.view().split_at(Axis(0), KAGGLE_DEV).0.to_owned();
-    data.test = (dev, labels.drain(..KAGGLE_DEV).collect());
-    inputs.slice_axis_inplace(Axis(0), (KAGGLE_DEV..KAGGLE).into());
+    data.test = Some(data.train.select(&rows[..KAGGLE_DEV]));
+    data.train = data.train.select(&rows[KAGGLE_DEV..]);
 }
 
-fn csv_data<T: Scalar>(name: &str, paths: &[PathBuf], args: &CsvArgs, seed: u64) -> Result<Data<T>, Failure> {
-    let options = csv::Options::new()
-        .header(args.header.into())
-        .delimiter(args.delimiter)
-        .label(args.label.clone())
-        .skip(args.skip);
-    let mut split = csv::read_split::<T>(paths, &options, 1.0 - args.test_share, seed)?;
-    let mut scaling = Scaling::None;
-    if !args.no_standardize {
-        scaling = Scaling::standard(split.train.inputs());
-        for part in [&mut split.train, &mut split.test] {
-            scaling.apply(&mut part.inputs_mut());
-        }
-    }
-    Data::new(name, split, scaling)
-}
-
-/// What is done to the numbers of a source before a network sees them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub(crate) enum Scaling {
-    /// Nothing.
-    None,
-    /// x / by
-    Divide {
-        /// The divisor.
-        by: f64,
-    },
-    /// (x − mean) / deviation, for each feature
-    Standard {
-        /// The means over the training data.
-        mean: Vec<f64>,
-        /// The standard deviations over the training data; 1 for a feature that is constant.
-        deviation: Vec<f64>,
-    },
-}
-
-impl Scaling {
-    /// The scaling that makes each column's mean 0 and its standard deviation 1.
-    pub(crate) fn standard<T: Scalar>(inputs: &Array2<T>) -> Self {
-        let n = inputs.nrows().max(1) as f64;
-        let (mut means, mut deviations) = (Vec::new(), Vec::new());
-        for column in inputs.columns() {
-            let mean = column.iter().map(|x| x.as_f64() / n).sum::<f64>();
-            let square = |x: &T| (x.as_f64() - mean) * (x.as_f64() - mean) / n;
-            let deviation = column.iter().map(square).sum::<f64>().sqrt();
-            means.push(mean);
-            deviations.push(if deviation > 0.0 && deviation.is_finite() { deviation } else { 1.0 });
-        }
-        Self::Standard { mean: means, deviation: deviations }
-    }
-
-    /// Scales rows of as many features as this knows.
-    pub(crate) fn apply<T: Scalar>(&self, rows: &mut ndarray::ArrayViewMut2<'_, T>) {
-        match self {
-            Self::None => {}
-            Self::Divide { by } => rows.mapv_inplace(|x| x / T::of(*by)),
-            Self::Standard { mean, deviation } => {
-                for mut row in rows.rows_mut() {
-                    for ((x, mean), deviation) in row.iter_mut().zip(mean).zip(deviation) {
-                        *x = T::of((x.as_f64() - mean) / deviation);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Whether it is for rows of that many features, and its numbers are such that it makes sense.
-    pub(crate) fn is_sound(&self, features: usize) -> bool {
-        let divisor = |x: &f64| x.is_finite() && *x != 0.0;
-        match self {
-            Self::None => true,
-            Self::Divide { by } => divisor(by),
-            Self::Standard { mean, deviation } => {
-                mean.len() == features
-                    && deviation.len() == features
-                    && mean.iter().all(|x| x.is_finite())
-                    && deviation.iter().all(divisor)
-            }
-        }
-    }
-}
-
-/// The rows that `predict` can take from a source that brings its own labels: in the units of the network, all digits or
-/// MNIST's test images.
+/// The rows that can be had of a source that brings its own labels: in the units of the network, all digits or MNIST's test
+/// images.
 pub(crate) fn labelled<T: Scalar>(
     source: &Source,
     folder: Option<&Path>,
@@ -287,51 +288,64 @@ pub(crate) fn labelled<T: Scalar>(
     match source {
         Source::Digits => Ok(Some(chainrule_data::digits())),
         Source::Mnist(_) => Ok(Some(mnist::load(mnist::find_dir(folder)?)?.test)),
-        Source::Csv(_) => Ok(None),
+        Source::Table(_) => Ok(None),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::array;
+
+    fn data(inputs: Array2<f64>, labels: Vec<usize>) -> Data<f64> {
+        Data {
+            train: Part::new(inputs, Answers::Classes(labels)),
+            validation: None,
+            test: None,
+            class_names: vec!["a".to_owned(), "b".to_owned()],
+            feature_names: Vec::new(),
+            target_names: Vec::new(),
+            preparation: Preparation::default(),
+            target_scale: None,
+        }
+    }
 
     #[test]
-    fn standard_scaling_of_training_data() {
-        let x = array![[1.0, 5.0], [3.0, 5.0]];
-        let scaling = Scaling::standard(&x);
-        assert_eq!(scaling, Scaling::Standard { mean: vec![2.0, 5.0], deviation: vec![1.0, 1.0] });
-        let mut scaled = x.clone();
-        scaling.apply(&mut scaled.view_mut());
-        assert_eq!(scaled, array![[-1.0, 0.0], [1.0, 0.0]]);
-        assert!(scaling.is_sound(2) && !scaling.is_sound(3));
-        assert!(!Scaling::Divide { by: 0.0 }.is_sound(1));
+    fn a_share_of_each_class_is_held_out_and_classes_are_balanced() {
+        let labels: Vec<usize> = (0..40).map(|row| usize::from(row % 4 == 0)).collect();
+        let mut data = data(Array2::from_shape_fn((40, 1), |(row, _)| row as f64), labels);
+        data.hold_out(0.2, 1).unwrap();
+        let of = |part: &Part<f64>| match &part.answers {
+            Answers::Classes(labels) => (labels.len(), labels.iter().sum::<usize>()),
+            Answers::Values(_) => unreachable!(),
+        };
+        assert_eq!((of(&data.train), of(data.validation.as_ref().unwrap())), ((32, 8), (8, 2)));
+        data.balance().unwrap();
+        let mut weights = data.train.weights.clone().unwrap();
+        weights.sort_by(f64::total_cmp);
+        assert_eq!(
+            (weights[0].to_bits(), weights[31].to_bits()),
+            ((32.0_f64 / 48.0).to_bits(), 2.0_f64.to_bits())
+        );
     }
 
     #[test]
     fn the_stand_in_for_kaggle_is_a_permutation() {
         let inputs = Array2::from_shape_fn((60_000, 1), |(row, _)| row as f64);
         let labels: Vec<usize> = (0..60_000).collect();
-        let mut data = Data {
-            train: (inputs, labels),
-            test: (Array2::zeros((0, 1)), Vec::new()),
-            validation: 0,
-            class_names: Vec::new(),
-            feature_names: Vec::new(),
-            scaling: Scaling::None,
-        };
+        let mut data = data(inputs, labels);
         kaggle(&mut data, 1);
-        let (train, test) = (&data.train, &data.test);
-        assert_eq!(
-            (train.0.nrows(), train.1.len(), test.0.nrows(), test.1.len()),
-            (41_000, 41_000, 1_000, 1_000)
-        );
-        let pairs = |part: &(Array2<f64>, Vec<usize>)| {
-            part.0.iter().zip(&part.1).all(|(&x, &label)| (x - label as f64).abs() < 0.5)
+        let (train, test) = (&data.train, data.test.as_ref().unwrap());
+        assert_eq!((train.len(), test.len()), (41_000, 1_000));
+        let labels = |part: &Part<f64>| match &part.answers {
+            Answers::Classes(labels) => labels.clone(),
+            Answers::Values(_) => Vec::new(),
+        };
+        let pairs = |part: &Part<f64>| {
+            part.inputs.iter().zip(labels(part)).all(|(&x, label)| (x - label as f64).abs() < 0.5)
         };
         assert!(pairs(train) && pairs(test));
-        let mut all: Vec<usize> = train.1.iter().chain(&test.1).copied().collect();
-        assert_ne!(test.1, (0..1000).collect::<Vec<_>>());
+        let mut all = [labels(train), labels(test)].concat();
+        assert_ne!(labels(test), (0..1000).collect::<Vec<_>>());
         all.sort_unstable();
         assert_eq!(all, (0..42_000).collect::<Vec<_>>());
     }

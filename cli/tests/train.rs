@@ -4,11 +4,12 @@ mod common;
 
 use common::{chainrule, file, flowers, json, keys, mnist, stdout, timeless};
 
-const SUMMARY: [&str; 11] = [
+const SUMMARY: [&str; 12] = [
     "backend",
     "epochs",
     "isa",
     "parameters",
+    "peak_memory",
     "samples_per_s",
     "seconds",
     "seed",
@@ -18,8 +19,16 @@ const SUMMARY: [&str; 11] = [
     "train_loss",
 ];
 
-const EPOCH: [&str; 7] =
-    ["epoch", "samples_per_s", "seconds", "test_accuracy", "test_loss", "train_accuracy", "train_loss"];
+const EPOCH: [&str; 8] = [
+    "epoch",
+    "learning_rate",
+    "samples_per_s",
+    "seconds",
+    "test_accuracy",
+    "test_loss",
+    "train_accuracy",
+    "train_loss",
+];
 
 #[test]
 fn digits_reach_97_percent_and_the_json_has_these_keys() {
@@ -96,7 +105,7 @@ fn all_settings_can_be_given() {
         "--activation tanh --loss quadratic --output softmax --batch-size full --l2 0.1 --epochs 2",
         "--activation identity --output identity --epochs 2",
         "--batch-size 1000 --epochs 1",
-        "--no-standardize --lr 0.0001 --epochs 2",
+        "--scaling none --lr 0.0001 --epochs 2",
     ] {
         let args: Vec<_> = ["train", &data, "--quiet"].into_iter().chain(args.split(' ')).collect();
         stdout(&args);

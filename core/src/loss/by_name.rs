@@ -2,7 +2,8 @@
 
 use super::{
     BinaryCrossEntropy, BinaryCrossEntropyOnProbabilities, CrossEntropy, GaussianNll, Hinge, Huber,
-    KlDivergence, LogCosh, Loss, MeanSquaredError, MultiMargin, Pinball, PoissonNll, Quadratic, SquaredHinge,
+    KlDivergence, LogCosh, Loss, MeanSquaredError, MultiMargin, OverOutputs, Pinball, PoissonNll, Quadratic,
+    SquaredHinge,
 };
 use crate::{Error, MeanAbsoluteError, Result, Scalar};
 
@@ -28,7 +29,7 @@ pub const LOSS_NAMES: [&str; 15] = [
 /// A loss by its name, for the command line and for configuration files.
 ///
 /// Some take a parameter, the usual one where none is given: `huber:1` (δ), `pinball:0.5` (τ), `cross-entropy:0.1` (the smoothing of labels, else none),
-/// `binary-cross-entropy:2` (the weight of positive targets), `multi-margin:1` (the margin).
+/// `binary-cross-entropy:2` (the weight of positive targets), `multi-margin:1` (the margin). `binary-cross-entropy-sum` is the sum over the outputs.
 ///
 /// ```
 /// let loss = chainrule_core::loss_by_name::<f32>("huber:2.5")?;
@@ -57,6 +58,7 @@ pub fn loss_by_name<T: Scalar>(name: &str) -> Result<Box<dyn Loss<T>>> {
         ("binary-cross-entropy", Some(weight)) => {
             Box::new(BinaryCrossEntropy::default().pos_weight([weight])?)
         }
+        ("binary-cross-entropy-sum", None) => Box::new(BinaryCrossEntropy { over_outputs: OverOutputs::Sum }),
         ("binary-cross-entropy-on-probabilities", None) => Box::new(BinaryCrossEntropyOnProbabilities),
         ("kl-divergence", None) => Box::new(KlDivergence),
         ("hinge", None) => Box::new(Hinge),

@@ -1,0 +1,176 @@
+//! What `train` is told, by flags or by a TOML file: sections whose keys and flags have the same names.
+
+mod layers;
+mod nearest;
+mod sections;
+mod values;
+
+use std::fs;
+use std::path::Path;
+
+use chainrule::TrainerConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::presets::Preset;
+
+pub(crate) use layers::Layers;
+pub(crate) use nearest::{suggestion, suggestion_in};
+pub(crate) use sections::{
+    ClassWeights, DataSection, MachineSection, Missing, NetworkSection, OutputSection, PreprocessingSection,
+    ScalingKind, TaskKind, TrainingFlags, UnknownCategories,
+};
+pub(crate) use values::{
+    BatchSize, Delimiter, Hidden, Output, Sizes, WholeRun, not_negative, positive, share, size,
+};
+
+/// A run as a file describes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// As `--preset`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) preset: Option<Preset>,
+    pub(crate) data: DataSection,
+    pub(crate) preprocessing: PreprocessingSection,
+    pub(crate) network: NetworkSection,
+    pub(crate) training: TrainerConfig,
+    pub(crate) machine: MachineSection,
+    pub(crate) output: OutputSection,
+}
+
+/// A file that was read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FileConfig {
+    pub(crate) config: Config,
+    /// What of `[training]` the file says, as it says it.
+    training: toml::Table,
+}
+
+impl FileConfig {
+    /// Reads a file.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let text = fs::read_to_string(path).map_err(|cause| Failure::reading(path, cause))?;
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    fn parse(text: &str, place: &str) -> Result<Self, Failure> {
+        let refused = |error: toml::de::Error| {
+            let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+            let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
+            let message = error.message();
+            Failure::Configuration(format!("{place}{line}: {message}{}", suggestion_in(message)))
+        };
+        let config: Config = toml::from_str(text).map_err(refused)?;
+        let mut whole: toml::Table = toml::from_str(text).map_err(refused)?;
+        let training = match whole.remove("training") {
+            Some(toml::Value::Table(training)) => training,
+            _ => toml::Table::new(),
+        };
+        // Settings that the optimiser doesn't have are found by making one.
+        if training.contains_key("optimizer") {
+            config.training.optimizer.build::<f64>().map_err(|error| {
+                let line = text.lines().position(|line| line.trim_start().starts_with("optimizer"));
+                let line = line.map(|line| format!(", line {}", line + 1)).unwrap_or_default();
+                Failure::Configuration(format!("{place}{line}: {error}{}", nearest_known(&error)))
+            })?;
+        }
+        Ok(Self { config, training })
+    }
+
+    /// The settings of `base`, where the file says nothing else.
+    pub(crate) fn training_over(&self, base: &TrainerConfig) -> Result<TrainerConfig, Failure> {
+        let broken =
+            |error: &dyn std::fmt::Display| Failure::Other(format!("the settings of a run: {error}"));
+        if self.training.is_empty() {
+            return Ok(base.clone());
+        }
+        // A batch of all samples has no number that TOML could hold.
+        let base = TrainerConfig { batch_size: base.batch_size.min(BatchSize::LARGEST), ..base.clone() };
+        let mut table = toml::Table::try_from(&base).map_err(|error| broken(&error))?;
+        table.extend(self.training.clone());
+        table.try_into().map_err(|error| broken(&error))
+    }
+
+    /// Whether `[training]` has this key.
+    pub(crate) fn has_training(&self, key: &str) -> bool {
+        self.training.contains_key(key)
+    }
+}
+
+/// ` (did you mean …?)` for a name that the library doesn't know.
+pub(crate) fn nearest_known(error: &chainrule::Error) -> String {
+    match error {
+        chainrule::Error::Unknown { name, expected, .. } => {
+            let kind = name.split_once(':').map_or(name.as_str(), |(kind, _)| kind);
+            suggestion(
+                kind,
+                expected.split(", ").map(|known| known.split([':', '[', ' ']).next().unwrap_or(known)),
+            )
+        }
+        _ => String::new(),
+    }
+}
+
+impl Config {
+    /// As the text of a file.
+    pub(crate) fn to_toml(&self) -> Result<String, Failure> {
+        let mut config = self.clone();
+        config.training.batch_size = config.training.batch_size.min(BatchSize::LARGEST);
+        toml::to_string(&config)
+            .map_err(|error| Failure::Other(format!("the configuration cannot be written: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_says_what_differs_from_the_defaults() {
+        let text = r#"
+            [data]
+            source = ["a.csv"]
+            target = "species"
+            [network]
+            layers = [{ kind = "dense", outputs = 8, activation = "gelu" }, { kind = "dropout", probability = 0.2 }]
+            [training]
+            epochs = 7
+            optimizer = { name = "adamw", weight-decay = 0.1 }
+            early-stopping = { patience = 3 }
+        "#;
+        let file = FileConfig::parse(text, "run.toml").unwrap();
+        let base = TrainerConfig { batch_size: usize::MAX, l2: 0.5, ..TrainerConfig::default() };
+        let training = file.training_over(&base).unwrap();
+        assert_eq!((training.epochs, training.l2), (7, 0.5));
+        assert_eq!(training.optimizer, chainrule::OptimizerConfig::new("adamw").set("weight-decay", 0.1));
+        assert_eq!(training.early_stopping.unwrap().patience, 3);
+        let config = Config { training, ..file.config };
+        let again = FileConfig::parse(&config.to_toml().unwrap(), "again").unwrap();
+        assert_eq!(again.config, config);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_with_the_nearest_known_one() {
+        for (text, told) in [
+            ("[trainin]\nepochs = 3", "run.toml, line 1: unknown field `trainin`"),
+            ("[training]\n\nepoch = 3", "line 3: unknown field `epoch`, expected one of"),
+            ("[training]\nepoch = 3", "(did you mean `epochs`?)"),
+            ("[data]\ntargt = 'a'", "line 2: unknown field `targt`"),
+            ("[data]\ntargt = 'a'", "(did you mean `target`?)"),
+            ("[training]\nearly-stopping = { patients = 3 }", "(did you mean `patience`?)"),
+            (
+                "[training]\noptimizer = { name = 'adamw', weigth-decay = 3 }",
+                "(did you mean `weight-decay`?)",
+            ),
+            ("[training]\noptimizer = { name = 'adma' }", "(did you mean `adam`?)"),
+            ("[network]\nlayers = [{ kind = 'dens', outputs = 3 }]", "line 2"),
+            ("[network]\nactivation = 'rlu'", "line 2"),
+            ("[training]\nepochs = 'many'", "line 2"),
+            ("epochs = ", "line 1"),
+        ] {
+            let error = FileConfig::parse(text, "run.toml").unwrap_err().to_string();
+            assert!(error.contains(told), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! How much memory the program has had.
+
+use std::fs;
+
+/// The most memory that the program has had so far, in bytes, where the system tells.
+pub(crate) fn peak_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(1024 * line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn linux_tells() {
+        assert!(peak_memory().unwrap() > 1 << 20);
+    }
+}
