@@ -139,7 +139,7 @@ impl<T: Clone> LabelledData<T> {
     /// ```
     pub fn split_shuffled(mut self, fraction: f64, seed: u64) -> Result<Split<T>, Error> {
         let count = self.share(fraction)?;
-        let order = permutation(self.len(), seed);
+        let order = permutation(self.len(), [seed, 0, 0]);
         self.reorder(order);
         self.split_at(count)
     }
@@ -166,7 +166,7 @@ impl<T: Clone> LabelledData<T> {
         let count = self.share(fraction)?;
         let mut quotas = quotas(&self.class_counts(), fraction, count);
         let (mut order, rest): (Vec<_>, Vec<_>) =
-            permutation(self.len(), seed).into_iter().partition(|&sample| {
+            permutation(self.len(), [seed, 0, 0]).into_iter().partition(|&sample| {
                 let quota = &mut quotas[self.labels[sample]];
                 let chosen = *quota > 0;
                 *quota -= usize::from(chosen);

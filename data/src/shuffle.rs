@@ -8,12 +8,14 @@ use rand_chacha::{
 /// The numbers 0 to `count` − 1 in an order drawn from all orders with equal probability.
 ///
 /// Part of the contract of every split, so it must never change: the generator is `ChaCha` with 8 rounds
-/// whose 32-byte key is `seed` in little endian, then zeros; Fisher and Yates' exchanges run from the last
+/// whose 32-byte key is the three numbers in little endian, then zeros; Fisher and Yates' exchanges run from the last
 /// place down to the second.
-pub(crate) fn permutation(count: usize, seed: u64) -> Vec<usize> {
-    let mut key = [0; 32];
-    key[..8].copy_from_slice(&seed.to_le_bytes());
-    let mut generator = ChaCha8Rng::from_seed(key);
+pub(crate) fn permutation(count: usize, key: [u64; 3]) -> Vec<usize> {
+    let mut seed = [0; 32];
+    for (bytes, number) in seed.chunks_exact_mut(8).zip(key) {
+        bytes.copy_from_slice(&number.to_le_bytes());
+    }
+    let mut generator = ChaCha8Rng::from_seed(seed);
     let mut order: Vec<usize> = (0..count).collect();
     for place in (1..count).rev() {
         order.swap(place, below(&mut generator, place));
@@ -46,14 +48,14 @@ mod tests {
     /// another language.
     #[test]
     fn a_seed_means_this_order_for_ever() {
-        assert_eq!(permutation(10, 0), [3, 0, 5, 9, 6, 7, 2, 4, 1, 8]);
-        assert_eq!(permutation(10, 42), [2, 1, 4, 3, 7, 0, 5, 8, 6, 9]);
-        assert_eq!(permutation(10, u64::MAX), [9, 3, 5, 8, 2, 4, 6, 0, 1, 7]);
-        let long = permutation(1797, 42);
+        assert_eq!(permutation(10, [0, 0, 0]), [3, 0, 5, 9, 6, 7, 2, 4, 1, 8]);
+        assert_eq!(permutation(10, [42, 0, 0]), [2, 1, 4, 3, 7, 0, 5, 8, 6, 9]);
+        assert_eq!(permutation(10, [u64::MAX, 0, 0]), [9, 3, 5, 8, 2, 4, 6, 0, 1, 7]);
+        let long = permutation(1797, [42, 0, 0]);
         assert_eq!(long[..8], [1752, 1771, 1063, 96, 1529, 1314, 493, 842]);
         assert_eq!(long[1793..], [258, 267, 1571, 296]);
-        assert_eq!(permutation(0, 1), [0; 0]);
-        assert_eq!(permutation(1, 1), [0]);
+        assert_eq!(permutation(0, [1, 0, 0]), [0; 0]);
+        assert_eq!(permutation(1, [1, 0, 0]), [0]);
     }
 
     /// A generator that hands out what it is given.

@@ -4,6 +4,7 @@
 //!   the nearest `T`. NaN and infinities are refused.
 //! - The first dimension is that of the rows; the others lie side by side in a row, the last one's index changing fastest. A vector
 //!   becomes a column. C and Fortran order are the same to a reader.
+//! - [`Shuffled`] goes through files that are larger than memory.
 //! - NPY files may be gzipped; NPZ files, compressed or not, may not. Memory is reserved as elements arrive, whatever a header claims.
 //!
 //! ```
@@ -25,9 +26,11 @@
 mod element;
 mod header;
 mod npz;
+mod shuffled;
 
 pub use ndarray_npy::WritableElement;
 pub use npz::Npz;
+pub use shuffled::{Shuffled, Window, Windows};
 
 use crate::{Answers, Error, Position, Task, classes::MAX_CLASSES, labelled::matrix, source::Source};
 use header::{Header, malformed, too_short};
