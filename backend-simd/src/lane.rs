@@ -76,6 +76,13 @@ pub(crate) unsafe trait Lane: Copy + 'static {
     /// Copies a square of `SQUARE × SQUARE` scalars, transposed: `to[j][i] ← from[i][j]`, where rows are `from_row`
     /// and `to_row` scalars apart and columns are adjacent on both sides. The two sides do not overlap.
     unsafe fn transpose(from: *const Self::Elem, from_row: isize, to: *mut Self::Elem, to_row: isize);
+    /// A register of half as many lanes where that is twice as fast, the type itself where there is none.
+    type Half: Lane<Elem = Self::Elem>;
+    /// The first lanes.
+    unsafe fn narrow(self) -> Self::Half;
+    /// The first lanes of a register whose others may be anything.
+    unsafe fn widen(half: Self::Half) -> Self;
+
     /// The sum of all lanes as a fixed tree over halves: lane `i` plus lane `i + LANES / 2`, and so on.
     unsafe fn sum(self) -> Self::Elem;
 
@@ -100,7 +107,7 @@ pub(crate) unsafe trait Lane: Copy + 'static {
 macro_rules! lane {
     (
         $(#[$doc:meta])*
-        $name:ident($reg:ty): $lanes:literal of $elem:ty, mask $mask:ty, square $square:literal, features $features:literal;
+        $name:ident($reg:ty): $lanes:literal of $elem:ty, mask $mask:ty, square $square:literal, half $half:ty, features $features:literal;
         splat $splat:ident, load $load:ident, store $store:ident,
         add $add:ident, sub $sub:ident, mul $mul:ident, div $div:ident, sqrt $sqrt:ident;
         $($methods:tt)*
@@ -108,13 +115,14 @@ macro_rules! lane {
         $(#[$doc])*
         #[derive(Clone, Copy)]
         #[repr(transparent)]
-        pub(crate) struct $name($reg);
+        pub(crate) struct $name(pub(super) $reg);
 
         // SAFETY: the type is a transparent register of `LANES` scalars; each method runs intrinsics of the set that
         // `features` names and nothing else, and `enter` enables just that set.
         unsafe impl crate::lane::Lane for $name {
             type Elem = $elem;
             type Mask = $mask;
+            type Half = $half;
             const LANES: usize = $lanes;
             const FUSED: bool = true;
             const SQUARE: usize = $square;
@@ -163,6 +171,17 @@ macro_rules! lane {
                 Self(unsafe { $intrinsic(self.0, other.0) })
             }
         )*
+    };
+    // No register of half the size.
+    (@whole) => {
+        #[inline(always)]
+        unsafe fn narrow(self) -> Self {
+            self
+        }
+        #[inline(always)]
+        unsafe fn widen(half: Self) -> Self {
+            half
+        }
     };
     // A method of the given signature whose body is a call of intrinsics.
     (@method $($name:ident($($arg:ident: $type:ty),*) -> $out:ty = $body:expr;)*) => {

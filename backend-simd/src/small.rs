@@ -75,7 +75,7 @@ pub(crate) unsafe fn product<T: Element>(
     }
     let mut space = [const { MaybeUninit::<T>::uninit() }; COPIED];
     let to = space.as_mut_ptr().cast::<T>();
-    isa.dispatch(Copy { from: b, to, to_row: b.cols, width: b.cols });
+    isa.dispatch(Copy { from: b, to, to_row: b.cols });
     let b = MatRef { ptr: to.cast_const(), row: b.cols.cast_signed(), col: 1, ..b };
     isa.dispatch(&Small { a, b, c, finish });
     true

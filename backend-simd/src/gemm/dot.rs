@@ -191,7 +191,7 @@ pub(super) unsafe fn run<L: driver::Lanes>(product: &Product<'_, L::Elem>) {
 /// A copy of `from` (rows × k) with adjacent scalars along k.
 unsafe fn along_k<L: Lane>(from: MatRef<L::Elem>, to: *mut L::Elem) -> MatRef<L::Elem> {
     // SAFETY: the caller provides room for rows · k scalars and an available set.
-    unsafe { L::enter(Copy { from, to, to_row: from.cols, width: from.cols }) };
+    unsafe { L::enter(Copy { from, to, to_row: from.cols }) };
     MatRef { ptr: to, row: from.cols.cast_signed(), col: 1, ..from }
 }
 

@@ -8,11 +8,12 @@ use std::mem::MaybeUninit;
 
 use crate::gemm::cache::Caches;
 use crate::gemm::dot::{Combine, Dot};
-use crate::gemm::micro::{Micro, MicroFn, Tile, slot};
+use crate::gemm::micro::{Micro, MicroFn, Tile, halves, slot};
 use crate::gemm::pack::{Buffer, Copy, prefetch};
 use crate::gemm::view::{MatMut, MatRef};
 use crate::gemm::{Block, Product, Update, split};
 use crate::isa::Element;
+use crate::lane::Lane;
 
 /// A lane type with kernels for both forms of the product.
 pub(crate) trait Lanes: Micro + Dot {}
@@ -89,7 +90,7 @@ pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
                 let right = Right { ptr: space.cast_const(), step: nr.cast_signed(), next: 0 };
                 // SAFETY: the caller's contract; the buffer holds k rows of a strip.
                 unsafe {
-                    L::enter(Copy { from: b, to: space, to_row: nr, width: nr });
+                    L::enter(Copy { from: b, to: space, to_row: nr });
                     Macro { k, a: left, b: right, c, update }.strip::<L>(0, b.cols);
                 }
             });
@@ -226,7 +227,7 @@ unsafe fn copy_a<L: Lanes>(a: MatRef<L::Elem>, to: *mut L::Elem) -> Left<L::Elem
     // SAFETY: the caller's buffer has room for every row, padded; the set is available.
     unsafe {
         if a.col == 1 {
-            L::enter(Copy { from: a, to, to_row: pad, width: a.cols });
+            L::enter(Copy { from: a, to, to_row: pad });
             return left;
         }
         // A few columns at a time, so that the pages they lie in are visited once.
@@ -235,7 +236,7 @@ unsafe fn copy_a<L: Lanes>(a: MatRef<L::Elem>, to: *mut L::Elem) -> Left<L::Elem
             let cols = COLUMNS.min(a.cols - p);
             for (i, rows) in split(a.rows, L::MR) {
                 let from = a.block(i, p, rows, cols).t();
-                L::enter(Copy { from, to: to.add(i * pad + p * rows), to_row: rows, width: rows });
+                L::enter(Copy { from, to: to.add(i * pad + p * rows), to_row: rows });
             }
             p += cols;
         }
@@ -243,7 +244,7 @@ unsafe fn copy_a<L: Lanes>(a: MatRef<L::Elem>, to: *mut L::Elem) -> Left<L::Elem
     Left { row: 1, step: None, ..left }
 }
 
-/// Copies a block of B strip by strip, the last one filled up with zeros.
+/// Copies a block of B strip by strip.
 unsafe fn copy_b<L: Lanes>(b: MatRef<L::Elem>, to: *mut L::Elem) -> Right<L::Elem> {
     let nr = L::NV * L::LANES;
     // Where rows are adjacent in memory, a few at a time, so that the pages they lie in are visited once.
@@ -252,10 +253,17 @@ unsafe fn copy_b<L: Lanes>(b: MatRef<L::Elem>, to: *mut L::Elem) -> Right<L::Ele
         for j in (0..b.cols).step_by(nr) {
             let from = b.block(p, j, rows.min(b.rows - p), nr.min(b.cols - j));
             // SAFETY: the caller's buffer has room for whole strips; the set is available.
-            unsafe { L::enter(Copy { from, to: to.add(j * b.rows + p * nr), to_row: nr, width: nr }) };
+            unsafe { L::enter(Copy { from, to: to.add(j * b.rows + p * nr), to_row: nr }) };
         }
     }
     Right { ptr: to.cast_const(), step: nr.cast_signed(), next: nr * b.rows }
+}
+
+/// Whether the last register of a row is better computed apart: half a register takes half the time of a whole one, but not
+/// beside one, and only if there are enough rows to keep the units busy.
+#[inline(always)]
+fn is_apart<L: Lane>(rows: usize, cols: usize) -> bool {
+    halves::<L>() && L::LANES < cols && cols <= L::LANES + L::Half::LANES && rows >= 7
 }
 
 /// A block of C with its block of A and its strips of B.
@@ -290,33 +298,71 @@ impl<T: Element> Macro<T> {
                         prefetch(self.c.at(i, j), nr);
                     }
                 }
-                // SAFETY: the tile lies inside the block.
-                unsafe { self.tiles::<L>(i, rows, s, nr.min(n - j), 1) };
+                let cols = nr.min(n - j);
+                // SAFETY: the tiles lie inside the block.
+                unsafe {
+                    if is_apart::<L>(rows, cols) {
+                        self.tiles::<L>(i, rows, (s, 0), L::LANES, 1);
+                        self.tiles::<L>(i, rows, (s, L::LANES), cols - L::LANES, 1);
+                    } else {
+                        self.tiles::<L>(i, rows, (s, 0), cols, 1);
+                    }
+                }
             }
         }
     }
 
-    /// All tiles of strip s, in two groups: first those with a row more.
-    #[inline]
+    /// All tiles of strip s.
+    #[inline(always)]
     unsafe fn strip<L: Lanes<Elem = T>>(&self, s: usize, cols: usize) {
+        // SAFETY: the strip lies inside the block.
+        unsafe {
+            if is_apart::<L>(self.c.rows, cols) {
+                self.strip_apart::<L>(s, cols);
+            } else {
+                self.columns::<L>(s, 0, cols);
+            }
+        }
+    }
+
+    /// All tiles of strip s, the columns of its last register apart.
+    #[inline(never)]
+    unsafe fn strip_apart<L: Lanes<Elem = T>>(&self, s: usize, cols: usize) {
+        // SAFETY: the columns lie inside the strip.
+        unsafe {
+            self.columns::<L>(s, 0, L::LANES);
+            self.columns::<L>(s, L::LANES, cols - L::LANES);
+        }
+    }
+
+    /// All tiles of some columns of strip s, in two groups: first those with a row more.
+    #[inline(always)]
+    unsafe fn columns<L: Lanes<Elem = T>>(&self, s: usize, first: usize, cols: usize) {
         let m = self.c.rows;
         if m <= L::MR {
             // SAFETY: the tile lies inside the block.
-            return unsafe { self.tiles::<L>(0, m, s, cols, 1) };
+            return unsafe { self.tiles::<L>(0, m, (s, first), cols, 1) };
         }
         let pieces = m.div_ceil(L::MR);
         let (share, larger) = (m / pieces, m % pieces);
         for (i, rows, count) in [(0, share + 1, larger), (larger * (share + 1), share, pieces - larger)] {
             if count > 0 {
                 // SAFETY: the tiles lie inside the block.
-                unsafe { self.tiles::<L>(i, rows, s, cols, count) };
+                unsafe { self.tiles::<L>(i, rows, (s, first), cols, count) };
             }
         }
     }
 
-    /// `count` tiles of strip s, one below the other, the first in row i.
-    #[inline]
-    unsafe fn tiles<L: Lanes<Elem = T>>(&self, i: usize, rows: usize, s: usize, cols: usize, count: usize) {
+    /// `count` tiles of strip s from its column j on, one below the other, the first in row i.
+    #[inline(always)]
+    unsafe fn tiles<L: Lanes<Elem = T>>(
+        &self,
+        i: usize,
+        rows: usize,
+        (s, j): (usize, usize),
+        cols: usize,
+        count: usize,
+    ) {
         let vectors = cols.div_ceil(L::LANES);
         let last = cols - (vectors - 1) * L::LANES;
         let Left { ptr, next, row, step } = self.a;
@@ -328,14 +374,14 @@ impl<T: Element> Macro<T> {
             a: ptr.wrapping_offset(i.cast_signed() * next),
             a_row: row,
             a_step: step.unwrap_or(rows.cast_signed()),
-            b: self.b.ptr.wrapping_add(s * self.b.next),
+            b: self.b.ptr.wrapping_add(s * self.b.next + j),
             b_step: self.b.step,
-            c: self.c.at(i, s * L::NV * L::LANES),
+            c: self.c.at(i, s * L::NV * L::LANES + j),
             c_row: self.c.row,
             last,
             update: self.update,
         };
-        let kernel = L::TILES[rows - 1][slot(vectors, last < L::LANES)];
+        let kernel = L::TILES[rows - 1][slot::<L>(vectors, last)];
         // SAFETY: the tiles lie inside the block; the kernel is that of their size.
         unsafe {
             if self.c.col == 1 {

@@ -55,29 +55,41 @@ pub(crate) trait Micro: Lane {
     /// operands from the second level, else such that a strip of B stays in the first.
     const KC: usize = (if Self::MR > 8 { 8192 } else { 2048 }) / size_of::<Self::Elem>();
     /// Kernels by rows − 1, then by [`slot`].
-    const TILES: &'static [[MicroFn<Self::Elem>; 4]];
+    const TILES: &'static [[MicroFn<Self::Elem>; 5]];
     /// Kernels of one row by the logarithm of the registers, then whether the last one is partial.
     const ROWS: [[MicroFn<Self::Elem>; 2]; 4];
 }
 
-struct Run<'a, T, const MR: usize, const NV: usize, const PART: bool>(&'a Tile<T>);
+/// How the last register of a row is filled: as a whole; in part; not beyond its half, so that half a register does.
+const WHOLE: u8 = 0;
+const PART: u8 = 1;
+const HALF: u8 = 2;
 
-impl<T: Element, const MR: usize, const NV: usize, const PART: bool> Kernel<T> for Run<'_, T, MR, NV, PART> {
+struct Run<'a, T, const MR: usize, const NV: usize, const LAST: u8>(&'a Tile<T>);
+
+impl<T: Element, const MR: usize, const NV: usize, const LAST: u8> Kernel<T> for Run<'_, T, MR, NV, LAST> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<L: Lane<Elem = T>>(self) {
         let Tile { count, a_next, c_next, k, a_row, a_step, b_step, c_row, last, update, .. } = *self.0;
         let Tile { mut a, b, mut c, .. } = *self.0;
-        debug_assert!(0 < last && last <= L::LANES);
+        debug_assert!(0 < last && last <= if LAST == HALF { L::Half::LANES } else { L::LANES });
+        // Registers before the half one.
+        let nv = if LAST == HALF { NV - 1 } else { NV };
         // SAFETY: the invariants of `Tile`; partial registers touch `last` scalars only.
         unsafe {
             for _ in 0..count {
                 let mut acc = [[L::splat(T::ZERO); NV]; MR];
+                let mut half = [L::Half::splat(T::ZERO); MR];
                 if let Update::Add = update {
                     for i in 0..MR {
-                        for v in 0..NV {
-                            acc[i][v] = load::<L, NV, PART>(c.offset(i.cast_signed() * c_row), v, last);
+                        let row = c.offset(i.cast_signed() * c_row);
+                        for v in 0..nv {
+                            acc[i][v] = register::<L, NV, LAST>(row, v, last);
+                        }
+                        if LAST == HALF {
+                            half[i] = register::<L, NV, LAST>(row, nv, last).narrow();
                         }
                     }
                 }
@@ -92,7 +104,7 @@ impl<T: Element, const MR: usize, const NV: usize, const PART: bool> Kernel<T> f
                 for _ in 0..k {
                     let mut vb = [L::splat(T::ZERO); NV];
                     for v in 0..NV {
-                        vb[v] = load::<L, NV, PART>(row_b, v, last);
+                        vb[v] = register::<L, NV, LAST>(row_b, v, last);
                     }
                     for i in 0..MR {
                         let offset = match i % 4 {
@@ -102,8 +114,11 @@ impl<T: Element, const MR: usize, const NV: usize, const PART: bool> Kernel<T> f
                             _ => r3,
                         };
                         let va = L::splat(*rows[i / 4].offset(offset));
-                        for v in 0..NV {
+                        for v in 0..nv {
                             acc[i][v] = va.mul_add(vb[v], acc[i][v]);
+                        }
+                        if LAST == HALF {
+                            half[i] = va.narrow().mul_add(vb[nv].narrow(), half[i]);
                         }
                     }
                     row_b = row_b.wrapping_offset(b_step);
@@ -112,11 +127,16 @@ impl<T: Element, const MR: usize, const NV: usize, const PART: bool> Kernel<T> f
                     }
                 }
 
+                if LAST == HALF {
+                    for i in 0..MR {
+                        acc[i][nv] = L::widen(half[i]);
+                    }
+                }
                 if let Update::Blend { alpha, beta } = update {
                     let (alpha, beta) = (L::splat(alpha), L::splat(beta));
                     for i in 0..MR {
                         for v in 0..NV {
-                            let old = load::<L, NV, PART>(c.offset(i.cast_signed() * c_row), v, last);
+                            let old = register::<L, NV, LAST>(c.offset(i.cast_signed() * c_row), v, last);
                             acc[i][v] = alpha.mul_add(acc[i][v], beta.mul(old));
                         }
                     }
@@ -124,7 +144,7 @@ impl<T: Element, const MR: usize, const NV: usize, const PART: bool> Kernel<T> f
                 for i in 0..MR {
                     for v in 0..NV {
                         let to = c.offset(i.cast_signed() * c_row).add(v * L::LANES);
-                        if PART && v + 1 == NV {
+                        if LAST != WHOLE && v + 1 == NV {
                             acc[i][v].store_first(to, last);
                         } else {
                             acc[i][v].store(to);
@@ -135,6 +155,19 @@ impl<T: Element, const MR: usize, const NV: usize, const PART: bool> Kernel<T> f
                 c = c.wrapping_offset(c_next);
             }
         }
+    }
+}
+
+/// Register `v` of a row, the last one filled as `LAST` says.
+#[inline(always)]
+unsafe fn register<L: Lane, const NV: usize, const LAST: u8>(
+    row: *const L::Elem,
+    v: usize,
+    last: usize,
+) -> L {
+    // SAFETY: the caller's.
+    unsafe {
+        if LAST == WHOLE { load::<L, NV, false>(row, v, last) } else { load::<L, NV, true>(row, v, last) }
     }
 }
 
@@ -152,32 +185,46 @@ pub(crate) unsafe fn load<L: Lane, const NV: usize, const PART: bool>(
     }
 }
 
-unsafe fn micro<L: Lane, const MR: usize, const NV: usize, const PART: bool>(tile: &Tile<L::Elem>) {
+unsafe fn micro<L: Lane, const MR: usize, const NV: usize, const LAST: u8>(tile: &Tile<L::Elem>) {
     // SAFETY: the contract of `MicroFn`.
-    unsafe { L::enter(Run::<_, MR, NV, PART>(tile)) }
+    unsafe { L::enter(Run::<_, MR, NV, LAST>(tile)) }
 }
 
-/// Index into a row of [`Micro::TILES`].
+/// Index into a row of [`Micro::TILES`] for a tile of so many registers, of which the last holds `last` columns.
 #[inline]
-pub(super) fn slot(vectors: usize, part: bool) -> usize {
-    debug_assert!(vectors == 1 || vectors == 2);
-    2 * (vectors - 1) + usize::from(part)
+pub(super) fn slot<L: Lane>(vectors: usize, last: usize) -> usize {
+    match (vectors, last) {
+        (2, last) => 3 + usize::from(last < L::LANES),
+        (_, last) if halves::<L>() && last <= L::Half::LANES => usize::from(HALF),
+        (_, last) => usize::from(if last < L::LANES { PART } else { WHOLE }),
+    }
 }
 
-const fn tiles<L: Lane, const MR: usize>() -> [MicroFn<L::Elem>; 4] {
-    [micro::<L, MR, 1, false>, micro::<L, MR, 1, true>, micro::<L, MR, 2, false>, micro::<L, MR, 2, true>]
+/// Whether there are registers of half the size.
+pub(super) const fn halves<L: Lane>() -> bool {
+    L::Half::LANES < L::LANES
+}
+
+const fn tiles<L: Lane, const MR: usize>() -> [MicroFn<L::Elem>; 5] {
+    [
+        micro::<L, MR, 1, WHOLE>,
+        micro::<L, MR, 1, PART>,
+        if halves::<L>() { micro::<L, MR, 1, HALF> } else { micro::<L, MR, 1, PART> },
+        micro::<L, MR, 2, WHOLE>,
+        micro::<L, MR, 2, PART>,
+    ]
 }
 
 macro_rules! micro_kernels {
     ($lane:ty, $mr:literal: $($rows:literal)*) => {
         impl Micro for $lane {
             const MR: usize = $mr;
-            const TILES: &'static [[MicroFn<Self::Elem>; 4]] = &[$(tiles::<$lane, $rows>()),*];
+            const TILES: &'static [[MicroFn<Self::Elem>; 5]] = &[$(tiles::<$lane, $rows>()),*];
             const ROWS: [[MicroFn<Self::Elem>; 2]; 4] = [
-                [micro::<$lane, 1, 1, false>, micro::<$lane, 1, 1, true>],
-                [micro::<$lane, 1, 2, false>, micro::<$lane, 1, 2, true>],
-                [micro::<$lane, 1, 4, false>, micro::<$lane, 1, 4, true>],
-                [micro::<$lane, 1, 8, false>, micro::<$lane, 1, 8, true>],
+                [micro::<$lane, 1, 1, WHOLE>, micro::<$lane, 1, 1, PART>],
+                [micro::<$lane, 1, 2, WHOLE>, micro::<$lane, 1, 2, PART>],
+                [micro::<$lane, 1, 4, WHOLE>, micro::<$lane, 1, 4, PART>],
+                [micro::<$lane, 1, 8, WHOLE>, micro::<$lane, 1, 8, PART>],
             ];
         }
     };

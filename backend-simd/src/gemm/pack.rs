@@ -96,12 +96,11 @@ pub(super) fn prefetch<T>(from: *const T, n: usize) {
 /// Bytes of the source that are fetched ahead of what is copied.
 const AHEAD: usize = 2048;
 
-/// Copies `from` to rows of adjacent scalars, `to_row` apart; the columns from `from.cols` to `width` become 0.
+/// Copies `from` to rows of adjacent scalars, `to_row` apart.
 pub(crate) struct Copy<T> {
     pub(crate) from: MatRef<T>,
     pub(crate) to: *mut T,
     pub(crate) to_row: usize,
-    pub(crate) width: usize,
 }
 
 impl<T: Element> Kernel<T> for Copy<T> {
@@ -109,74 +108,77 @@ impl<T: Element> Kernel<T> for Copy<T> {
 
     #[inline(always)]
     unsafe fn run<L: Lane<Elem = T>>(self) {
-        let Self { from, to, to_row, width } = self;
-        debug_assert!(from.cols <= width && (width <= to_row || from.rows <= 1));
-        // SAFETY: `from` is valid by the promise of `MatRef`, `to` for `rows` rows of `width` scalars; blocks stay inside.
+        let Self { from, to, to_row } = self;
+        debug_assert!(from.cols <= to_row || from.rows <= 1);
+        // SAFETY: `from` is valid by the promise of `MatRef`, `to` for as many rows and columns; blocks stay inside.
         unsafe {
             if from.col == 1 {
                 // From row to row memory is left and entered again, which processors do not foresee.
-                let ahead = (AHEAD / size_of::<T>() / width).max(1);
+                let ahead = (AHEAD / size_of::<T>() / from.cols.max(1)).max(1);
                 for i in 0..from.rows {
                     let next = from.ptr.wrapping_offset((i + ahead).cast_signed() * from.row);
-                    copy_row::<L>(from.at(i, 0), from.cols, to.add(i * to_row), width, next);
+                    copy_row::<L>(from.at(i, 0), from.cols, to.add(i * to_row), next);
                 }
-                return;
-            }
-            let line = 64 / size_of::<T>();
-            let whole = |n: usize| if from.row == 1 { n - n % L::SQUARE } else { 0 };
-            let (rows, cols) = (whole(from.rows), whole(from.cols));
-            for i in (0..rows).step_by(line) {
-                for j in (0..cols).step_by(L::SQUARE) {
-                    for l in 0..L::SQUARE {
-                        prefetch(from.at(i, j + l).wrapping_add(4 * line), 1);
+            } else if from.row == 1 {
+                let line = 64 / size_of::<T>();
+                for i in (0..from.rows).step_by(line) {
+                    for j in (0..from.cols).step_by(L::SQUARE) {
+                        let cols = L::SQUARE.min(from.cols - j);
+                        for l in 0..cols {
+                            prefetch(from.at(i, j + l).wrapping_add(4 * line), 1);
+                        }
+                        // Squares along a cache line of the source: it is used as a whole.
+                        for i in (i..from.rows.min(i + line)).step_by(L::SQUARE) {
+                            let from = from.block(i, j, L::SQUARE.min(from.rows - i), cols);
+                            copy_square::<L>(from, to.add(i * to_row + j), to_row);
+                        }
                     }
-                    // Squares along a cache line of the source: it is used as a whole.
-                    for i in (i..rows.min(i + line)).step_by(L::SQUARE) {
-                        // Rows of the source square run along its unit stride, the copy's columns.
-                        L::transpose(from.at(i, j), from.col, to.add(i * to_row + j), to_row.cast_signed());
+                }
+            } else {
+                for i in 0..from.rows {
+                    for j in 0..from.cols {
+                        *to.add(i * to_row + j) = *from.at(i, j);
                     }
-                }
-            }
-            for i in 0..from.rows {
-                let row = to.add(i * to_row);
-                for j in if i < rows { cols } else { 0 }..from.cols {
-                    *row.add(j) = *from.at(i, j);
-                }
-                for j in from.cols..width {
-                    *row.add(j) = T::ZERO;
                 }
             }
         }
     }
 }
 
-/// Copies `n` adjacent scalars and fills up to `width` with 0; meanwhile those at `next` are fetched.
+/// Copies a square, or less at an edge, of which columns are adjacent in memory to rows that are.
 #[inline(always)]
-unsafe fn copy_row<L: Lane>(
-    from: *const L::Elem,
-    n: usize,
-    to: *mut L::Elem,
-    width: usize,
-    next: *const L::Elem,
-) {
-    // SAFETY: `from` is valid for `n` scalars, `to` for `width ≥ n`.
+unsafe fn copy_square<L: Lane>(from: MatRef<L::Elem>, to: *mut L::Elem, to_row: usize) {
+    // SAFETY: `from` is valid, `to` for as many rows and columns; the scratch holds `SQUARE` registers.
     unsafe {
-        let mut j = 0;
-        while j + L::LANES <= n {
-            prefetch(next.wrapping_add(j), L::LANES);
-            L::load(from.add(j)).store(to.add(j));
-            j += L::LANES;
+        if from.rows == L::SQUARE && from.cols == L::SQUARE {
+            // Rows of the source square run along its unit stride, the copy's columns.
+            return L::transpose(from.ptr, from.col, to, to_row.cast_signed());
         }
-        while j < width {
-            let (have, room) = (n.saturating_sub(j).min(L::LANES), (width - j).min(L::LANES));
-            prefetch(next.wrapping_add(j), room);
-            let part = L::load_first(from.wrapping_add(j), have);
-            if room == L::LANES {
-                part.store(to.add(j));
+        let (mut columns, mut rows) = ([L::splat(L::Elem::ZERO); 8], [L::splat(L::Elem::ZERO); 8]);
+        const { assert!(L::SQUARE <= 8 && L::SQUARE <= L::LANES) };
+        for (j, column) in columns.iter_mut().enumerate().take(from.cols) {
+            *column = L::load_first(from.at(0, j), from.rows);
+        }
+        let next = L::LANES.cast_signed();
+        L::transpose(columns.as_ptr().cast(), next, rows.as_mut_ptr().cast(), next);
+        for (i, row) in rows.iter().enumerate().take(from.rows) {
+            row.store_first(to.add(i * to_row), from.cols);
+        }
+    }
+}
+
+/// Copies `n` adjacent scalars; meanwhile those at `next` are fetched.
+#[inline(always)]
+unsafe fn copy_row<L: Lane>(from: *const L::Elem, n: usize, to: *mut L::Elem, next: *const L::Elem) {
+    // SAFETY: both sides are valid for `n` scalars.
+    unsafe {
+        for j in (0..n).step_by(L::LANES) {
+            prefetch(next.wrapping_add(j), L::LANES.min(n - j));
+            if j + L::LANES <= n {
+                L::load(from.add(j)).store(to.add(j));
             } else {
-                part.store_first(to.add(j), room);
+                L::load_first(from.add(j), n - j).store_first(to.add(j), n - j);
             }
-            j += room;
         }
     }
 }

@@ -94,11 +94,12 @@ pub(super) fn sum_f64(x: __m256d) -> f64 {
 
 lane! {
     /// Eight `f32`.
-    F32x8(__m256): 8 of f32, mask __m256, square 8, features "avx2,fma";
+    F32x8(__m256): 8 of f32, mask __m256, square 8, half Self, features "avx2,fma";
     splat _mm256_set1_ps, load _mm256_loadu_ps, store _mm256_storeu_ps,
     add _mm256_add_ps, sub _mm256_sub_ps, mul _mm256_mul_ps, div _mm256_div_ps, sqrt _mm256_sqrt_ps;
 
     lane!(@binary max _mm256_max_ps, min _mm256_min_ps, and _mm256_and_ps, or _mm256_or_ps, xor _mm256_xor_ps);
+    lane! { @whole }
     lane! { @method
         load_first(from: *const f32, n: usize) -> Self = Self(_mm256_maskload_ps(from, first(n)));
         lt(self: Self, other: Self) -> __m256 = _mm256_cmp_ps::<_CMP_LT_OQ>(self.0, other.0);
@@ -168,11 +169,12 @@ lane! {
 
 lane! {
     /// Four `f64`.
-    F64x4(__m256d): 4 of f64, mask __m256d, square 4, features "avx2,fma";
+    F64x4(__m256d): 4 of f64, mask __m256d, square 4, half Self, features "avx2,fma";
     splat _mm256_set1_pd, load _mm256_loadu_pd, store _mm256_storeu_pd,
     add _mm256_add_pd, sub _mm256_sub_pd, mul _mm256_mul_pd, div _mm256_div_pd, sqrt _mm256_sqrt_pd;
 
     lane!(@binary max _mm256_max_pd, min _mm256_min_pd, and _mm256_and_pd, or _mm256_or_pd, xor _mm256_xor_pd);
+    lane! { @whole }
     lane! { @method
         load_first(from: *const f64, n: usize) -> Self = Self(_mm256_maskload_pd(from, first(2 * n)));
         lt(self: Self, other: Self) -> __m256d = _mm256_cmp_pd::<_CMP_LT_OQ>(self.0, other.0);

@@ -4,17 +4,19 @@
 
 use std::arch::x86_64::*;
 
-use crate::lane::avx2::{sum_f32, sum_f64, transpose_f32, transpose_f64};
+use crate::lane::avx2::{F32x8, F64x4, sum_f32, sum_f64, transpose_f32, transpose_f64};
 use crate::lane::lane;
 
 lane! {
     /// Sixteen `f32`.
-    F32x16(__m512): 16 of f32, mask __mmask16, square 8, features "avx512f,avx512vl,avx2,fma";
+    F32x16(__m512): 16 of f32, mask __mmask16, square 8, half F32x8, features "avx512f,avx512vl,avx2,fma";
     splat _mm512_set1_ps, load _mm512_loadu_ps, store _mm512_storeu_ps,
     add _mm512_add_ps, sub _mm512_sub_ps, mul _mm512_mul_ps, div _mm512_div_ps, sqrt _mm512_sqrt_ps;
 
     lane!(@binary max _mm512_max_ps, min _mm512_min_ps);
     lane! { @method
+        narrow(self: Self) -> F32x8 = F32x8(_mm512_castps512_ps256(self.0));
+        widen(half: F32x8) -> Self = Self(_mm512_castps256_ps512(half.0));
         load_first(from: *const f32, n: usize) -> Self = Self(_mm512_maskz_loadu_ps(first16(n), from));
         store_first(self: Self, to: *mut f32, n: usize) -> () = _mm512_mask_storeu_ps(to, first16(n), self.0);
         lt(self: Self, other: Self) -> __mmask16 = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, other.0);
@@ -67,12 +69,14 @@ lane! {
 
 lane! {
     /// Eight `f64`.
-    F64x8(__m512d): 8 of f64, mask __mmask8, square 4, features "avx512f,avx512vl,avx2,fma";
+    F64x8(__m512d): 8 of f64, mask __mmask8, square 4, half F64x4, features "avx512f,avx512vl,avx2,fma";
     splat _mm512_set1_pd, load _mm512_loadu_pd, store _mm512_storeu_pd,
     add _mm512_add_pd, sub _mm512_sub_pd, mul _mm512_mul_pd, div _mm512_div_pd, sqrt _mm512_sqrt_pd;
 
     lane!(@binary max _mm512_max_pd, min _mm512_min_pd);
     lane! { @method
+        narrow(self: Self) -> F64x4 = F64x4(_mm512_castpd512_pd256(self.0));
+        widen(half: F64x4) -> Self = Self(_mm512_castpd256_pd512(half.0));
         load_first(from: *const f64, n: usize) -> Self = Self(_mm512_maskz_loadu_pd(first8(n), from));
         store_first(self: Self, to: *mut f64, n: usize) -> () = _mm512_mask_storeu_pd(to, first8(n), self.0);
         lt(self: Self, other: Self) -> __mmask8 = _mm512_cmp_pd_mask::<_CMP_LT_OQ>(self.0, other.0);

@@ -8,10 +8,11 @@ use crate::lane::lane;
 
 lane! {
     /// Four `f32`.
-    F32x4(float32x4_t): 4 of f32, mask uint32x4_t, square 4, features "neon";
+    F32x4(float32x4_t): 4 of f32, mask uint32x4_t, square 4, half Self, features "neon";
     splat vdupq_n_f32, load vld1q_f32, store vst1q_f32,
     add vaddq_f32, sub vsubq_f32, mul vmulq_f32, div vdivq_f32, sqrt vsqrtq_f32;
 
+    lane! { @whole }
     lane! { @method
         load_first(from: *const f32, n: usize) -> Self = {
             let mut lanes = [0.0; 4];
@@ -70,10 +71,11 @@ lane! {
 
 lane! {
     /// Two `f64`.
-    F64x2(float64x2_t): 2 of f64, mask uint64x2_t, square 2, features "neon";
+    F64x2(float64x2_t): 2 of f64, mask uint64x2_t, square 2, half Self, features "neon";
     splat vdupq_n_f64, load vld1q_f64, store vst1q_f64,
     add vaddq_f64, sub vsubq_f64, mul vmulq_f64, div vdivq_f64, sqrt vsqrtq_f64;
 
+    lane! { @whole }
     lane! { @method
         load_first(from: *const f64, n: usize) -> Self = {
             let mut lanes = [0.0; 2];

@@ -36,9 +36,12 @@ macro_rules! portable {
         unsafe impl Lane for $name {
             type Elem = $elem;
             type Mask = $reg;
+            type Half = Self;
             const LANES: usize = $lanes;
             const FUSED: bool = FUSED;
             const SQUARE: usize = $lanes;
+
+            crate::lane::lane! { @whole }
 
             #[inline(always)]
             unsafe fn splat(x: $elem) -> Self {
