@@ -51,8 +51,6 @@ pub(crate) unsafe trait Lane: Copy + 'static {
     unsafe fn max(self, other: Self) -> Self;
     /// The smaller; `other` where either is NaN (the rule of `minps`).
     unsafe fn min(self, other: Self) -> Self;
-    /// To the nearest integer, halves to even, for |x| below 2^22 (f32) or 2^51 (f64).
-    unsafe fn round(self) -> Self;
 
     unsafe fn lt(self, other: Self) -> Self::Mask;
     unsafe fn le(self, other: Self) -> Self::Mask;
@@ -63,7 +61,6 @@ pub(crate) unsafe trait Lane: Copy + 'static {
     /// Bitwise operations on the representation.
     unsafe fn and(self, other: Self) -> Self;
     unsafe fn or(self, other: Self) -> Self;
-    unsafe fn xor(self, other: Self) -> Self;
     /// `2ⁿ` for an integer-valued lane `n` in the range of normal exponents.
     unsafe fn exp2_int(self) -> Self;
     /// The unbiased exponent of a positive normal number, as a number: `e` with `x = m · 2^e`, `1 ≤ m < 2`.

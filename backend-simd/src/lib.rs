@@ -4,7 +4,6 @@
     clippy::inline_always,
     reason = "a kernel's parts must become part of the function that enables its set"
 )]
-#![allow(dead_code, reason = "the kernels that use these parts are on their way")]
 
 mod backend;
 mod elementwise;

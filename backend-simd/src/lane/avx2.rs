@@ -98,7 +98,7 @@ lane! {
     splat _mm256_set1_ps, load _mm256_loadu_ps, store _mm256_storeu_ps,
     add _mm256_add_ps, sub _mm256_sub_ps, mul _mm256_mul_ps, div _mm256_div_ps, sqrt _mm256_sqrt_ps;
 
-    lane!(@binary max _mm256_max_ps, min _mm256_min_ps, and _mm256_and_ps, or _mm256_or_ps, xor _mm256_xor_ps);
+    lane!(@binary max _mm256_max_ps, min _mm256_min_ps, and _mm256_and_ps, or _mm256_or_ps);
     lane! { @whole }
     lane! { @method
         load_first(from: *const f32, n: usize) -> Self = Self(_mm256_maskload_ps(from, first(n)));
@@ -108,8 +108,6 @@ lane! {
         select(mask: __m256, yes: Self, no: Self) -> Self = Self(_mm256_blendv_ps(no.0, yes.0, mask));
         mul_add(self: Self, b: Self, c: Self) -> Self = Self(_mm256_fmadd_ps(self.0, b.0, c.0));
         neg_mul_add(self: Self, b: Self, c: Self) -> Self = Self(_mm256_fnmadd_ps(self.0, b.0, c.0));
-        round(self: Self) -> Self =
-            Self(_mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0));
         // n + 2²³ + 127 has n + 127, the biased exponent, in its low bits.
         exp2_int(self: Self) -> Self = {
             let biased = _mm256_castps_si256(_mm256_add_ps(self.0, _mm256_set1_ps(8_388_735.0)));
@@ -173,7 +171,7 @@ lane! {
     splat _mm256_set1_pd, load _mm256_loadu_pd, store _mm256_storeu_pd,
     add _mm256_add_pd, sub _mm256_sub_pd, mul _mm256_mul_pd, div _mm256_div_pd, sqrt _mm256_sqrt_pd;
 
-    lane!(@binary max _mm256_max_pd, min _mm256_min_pd, and _mm256_and_pd, or _mm256_or_pd, xor _mm256_xor_pd);
+    lane!(@binary max _mm256_max_pd, min _mm256_min_pd, and _mm256_and_pd, or _mm256_or_pd);
     lane! { @whole }
     lane! { @method
         load_first(from: *const f64, n: usize) -> Self = Self(_mm256_maskload_pd(from, first(2 * n)));
@@ -183,8 +181,6 @@ lane! {
         select(mask: __m256d, yes: Self, no: Self) -> Self = Self(_mm256_blendv_pd(no.0, yes.0, mask));
         mul_add(self: Self, b: Self, c: Self) -> Self = Self(_mm256_fmadd_pd(self.0, b.0, c.0));
         neg_mul_add(self: Self, b: Self, c: Self) -> Self = Self(_mm256_fnmadd_pd(self.0, b.0, c.0));
-        round(self: Self) -> Self =
-            Self(_mm256_round_pd::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0));
         // n + 2⁵² + 1023 has n + 1023, the biased exponent, in its low bits.
         exp2_int(self: Self) -> Self = {
             let biased = _mm256_castpd_si256(_mm256_add_pd(self.0, _mm256_set1_pd(4_503_599_627_371_519.0)));

@@ -25,13 +25,9 @@ lane! {
         select(mask: __mmask16, yes: Self, no: Self) -> Self = Self(_mm512_mask_blend_ps(mask, no.0, yes.0));
         mul_add(self: Self, b: Self, c: Self) -> Self = Self(_mm512_fmadd_ps(self.0, b.0, c.0));
         neg_mul_add(self: Self, b: Self, c: Self) -> Self = Self(_mm512_fnmadd_ps(self.0, b.0, c.0));
-        round(self: Self) -> Self =
-            Self(_mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0));
         and(self: Self, other: Self) -> Self = Self(_mm512_castsi512_ps(_mm512_and_si512(
             _mm512_castps_si512(self.0), _mm512_castps_si512(other.0))));
         or(self: Self, other: Self) -> Self = Self(_mm512_castsi512_ps(_mm512_or_si512(
-            _mm512_castps_si512(self.0), _mm512_castps_si512(other.0))));
-        xor(self: Self, other: Self) -> Self = Self(_mm512_castsi512_ps(_mm512_xor_si512(
             _mm512_castps_si512(self.0), _mm512_castps_si512(other.0))));
         // n + 2²³ + 127 has n + 127, the biased exponent, in its low bits.
         exp2_int(self: Self) -> Self = {
@@ -85,13 +81,9 @@ lane! {
         select(mask: __mmask8, yes: Self, no: Self) -> Self = Self(_mm512_mask_blend_pd(mask, no.0, yes.0));
         mul_add(self: Self, b: Self, c: Self) -> Self = Self(_mm512_fmadd_pd(self.0, b.0, c.0));
         neg_mul_add(self: Self, b: Self, c: Self) -> Self = Self(_mm512_fnmadd_pd(self.0, b.0, c.0));
-        round(self: Self) -> Self =
-            Self(_mm512_roundscale_pd::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0));
         and(self: Self, other: Self) -> Self = Self(_mm512_castsi512_pd(_mm512_and_si512(
             _mm512_castpd_si512(self.0), _mm512_castpd_si512(other.0))));
         or(self: Self, other: Self) -> Self = Self(_mm512_castsi512_pd(_mm512_or_si512(
-            _mm512_castpd_si512(self.0), _mm512_castpd_si512(other.0))));
-        xor(self: Self, other: Self) -> Self = Self(_mm512_castsi512_pd(_mm512_xor_si512(
             _mm512_castpd_si512(self.0), _mm512_castpd_si512(other.0))));
         // n + 2⁵² + 1023 has n + 1023, the biased exponent, in its low bits.
         exp2_int(self: Self) -> Self = {

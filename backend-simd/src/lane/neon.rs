@@ -33,12 +33,9 @@ lane! {
         select(mask: uint32x4_t, yes: Self, no: Self) -> Self = Self(vbslq_f32(mask, yes.0, no.0));
         mul_add(self: Self, b: Self, c: Self) -> Self = Self(vfmaq_f32(c.0, self.0, b.0));
         neg_mul_add(self: Self, b: Self, c: Self) -> Self = Self(vfmsq_f32(c.0, self.0, b.0));
-        round(self: Self) -> Self = Self(vrndnq_f32(self.0));
         and(self: Self, other: Self) -> Self = Self(vreinterpretq_f32_u32(vandq_u32(
             vreinterpretq_u32_f32(self.0), vreinterpretq_u32_f32(other.0))));
         or(self: Self, other: Self) -> Self = Self(vreinterpretq_f32_u32(vorrq_u32(
-            vreinterpretq_u32_f32(self.0), vreinterpretq_u32_f32(other.0))));
-        xor(self: Self, other: Self) -> Self = Self(vreinterpretq_f32_u32(veorq_u32(
             vreinterpretq_u32_f32(self.0), vreinterpretq_u32_f32(other.0))));
         exp2_int(self: Self) -> Self = {
             let biased = vaddq_s32(vcvtq_s32_f32(self.0), vdupq_n_s32(127));
@@ -96,12 +93,9 @@ lane! {
         select(mask: uint64x2_t, yes: Self, no: Self) -> Self = Self(vbslq_f64(mask, yes.0, no.0));
         mul_add(self: Self, b: Self, c: Self) -> Self = Self(vfmaq_f64(c.0, self.0, b.0));
         neg_mul_add(self: Self, b: Self, c: Self) -> Self = Self(vfmsq_f64(c.0, self.0, b.0));
-        round(self: Self) -> Self = Self(vrndnq_f64(self.0));
         and(self: Self, other: Self) -> Self = Self(vreinterpretq_f64_u64(vandq_u64(
             vreinterpretq_u64_f64(self.0), vreinterpretq_u64_f64(other.0))));
         or(self: Self, other: Self) -> Self = Self(vreinterpretq_f64_u64(vorrq_u64(
-            vreinterpretq_u64_f64(self.0), vreinterpretq_u64_f64(other.0))));
-        xor(self: Self, other: Self) -> Self = Self(vreinterpretq_f64_u64(veorq_u64(
             vreinterpretq_u64_f64(self.0), vreinterpretq_u64_f64(other.0))));
         exp2_int(self: Self) -> Self = {
             let biased = vaddq_s64(vcvtq_s64_f64(self.0), vdupq_n_s64(1023));

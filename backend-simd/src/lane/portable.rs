@@ -124,10 +124,6 @@ macro_rules! portable {
                     Self(self.0.simd_lt(other.0).select(self.0, other.0))
                 }
             }
-            #[inline(always)]
-            unsafe fn round(self) -> Self {
-                Self(self.0.round_ties_even())
-            }
 
             #[inline(always)]
             unsafe fn lt(self, other: Self) -> $reg {
@@ -153,10 +149,6 @@ macro_rules! portable {
             #[inline(always)]
             unsafe fn or(self, other: Self) -> Self {
                 Self(self.0 | other.0)
-            }
-            #[inline(always)]
-            unsafe fn xor(self, other: Self) -> Self {
-                Self(self.0 ^ other.0)
             }
             #[inline(always)]
             unsafe fn exp2_int(self) -> Self {
