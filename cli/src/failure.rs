@@ -32,6 +32,10 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Onnx(#[from] chainrule_onnx::Error),
 
+    /// What tells of a run could not be made or written.
+    #[error(transparent)]
+    Report(#[from] chainrule_report::Error),
+
     /// The library refused.
     #[error(transparent)]
     Library(#[from] chainrule::Error),

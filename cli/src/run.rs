@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use chainrule::{Callback, Epoch, Network, RunState, Scalar, Step};
 use chainrule_model::{Checkpoint, Checkpointer, Description, write_atomically};
+use chainrule_report::{EventWriter, Run, RunReport};
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -133,6 +134,20 @@ impl RunFolder {
     pub(crate) fn check(&mut self) -> Result<(), Failure> {
         self.checkpoints.check()?;
         Ok(self.finally.check()?)
+    }
+
+    /// Writes what is to be looked at: report.html, plots, metrics.csv, and event files for TensorBoard.
+    pub(crate) fn report<T: Scalar>(
+        &self,
+        run: &Run<'_, '_, T>,
+        history: &[Epoch],
+        records: &[Record],
+    ) -> Result<(), Failure> {
+        RunReport::from_run(run)?.write_folder(&self.path)?;
+        let mut events = EventWriter::create(self.path.join("tensorboard"), 0)?;
+        history.iter().try_for_each(|epoch| events.epoch(epoch))?;
+        // This one tells of the test data as well.
+        self.metrics(records)
     }
 
     /// Writes metrics.csv: a row for each epoch.

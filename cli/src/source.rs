@@ -85,6 +85,15 @@ impl Source {
         }
     }
 
+    /// How wide and high its pictures are, if it has some.
+    pub(crate) fn side(&self) -> Option<usize> {
+        match self {
+            Self::Digits => Some(8),
+            Self::Mnist(_) => Some(28),
+            Self::Table(_) => None,
+        }
+    }
+
     /// Reads it, and holds out what is to be held out.
     pub(crate) fn load<T: Scalar>(
         &self,

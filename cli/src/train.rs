@@ -10,6 +10,7 @@ use chainrule::{
 };
 use chainrule_data::Answers;
 use chainrule_model::{Checkpoint, Description, Model, check_writable, write_atomically};
+use chainrule_report::Run;
 
 use crate::args::{Dtype, Header, MachineArgs, TrainArgs};
 use crate::auto;
@@ -37,6 +38,8 @@ pub(crate) struct Job<'a> {
 pub(crate) struct Outcome<T> {
     pub(crate) network: Network<T>,
     pub(crate) records: Vec<Record>,
+    /// All epochs, those of earlier parts of the run as well.
+    history: Vec<Epoch>,
     pub(crate) summary: Summary,
 }
 
@@ -253,7 +256,7 @@ impl Job<'_> {
             parameters: network.parameters().len(),
             peak_memory: peak_memory(),
         };
-        Ok(Outcome { network, records, summary })
+        Ok(Outcome { network, records, history, summary })
     }
 }
 
@@ -324,9 +327,10 @@ fn train<T: Linked>(args: &TrainArgs, plan: &Plan) -> Result<(), Failure> {
     let progress = Progress::new(recipe.trainer.epochs, quiet, !json);
     let job = Job { recipe, machine: &plan.machine };
     let keep = Keep { folder: &mut folder, improvise: Some(&improvise) };
-    let Outcome { mut network, records, summary } = job.run(&data, &progress, keep, from, |record| {
-        if json { Ok(json_record(&mut out, record)?) } else { Ok(()) }
-    })?;
+    let Outcome { mut network, records, history, summary } =
+        job.run(&data, &progress, keep, from, |record| {
+            if json { Ok(json_record(&mut out, record)?) } else { Ok(()) }
+        })?;
     if let Some(scale) = &data.target_scale {
         scale.take_in(&mut network);
     }
@@ -338,6 +342,9 @@ fn train<T: Linked>(args: &TrainArgs, plan: &Plan) -> Result<(), Failure> {
     let models: Vec<_> = plan.config.output.out.iter().chain(&model).collect();
     for file in &models {
         Model::save(file, &network, &description(&data, &job.recipe)?)?;
+    }
+    if let Some(folder) = &folder {
+        report(folder, plan, &job, &data, &network, &history, &records)?;
     }
     if json {
         return Ok(json_summary(&mut out, &summary)?);
@@ -353,6 +360,48 @@ fn train<T: Linked>(args: &TrainArgs, plan: &Plan) -> Result<(), Failure> {
         writeln!(out, "use the network: {}", use_command(file, plan)?)?;
     }
     Ok(out.flush()?)
+}
+
+/// Writes what is to be looked at into the run's folder.
+fn report<T: Linked>(
+    folder: &RunFolder,
+    plan: &Plan,
+    job: &Job<'_>,
+    data: &Data<T>,
+    network: &Network<T>,
+    history: &[Epoch],
+    records: &[Record],
+) -> Result<(), Failure> {
+    let backend = job.machine.backend::<T>()?;
+    let loss = loss_by_name::<T>(&job.recipe.trainer.loss)?;
+    let (name, part) = match (&data.test, &data.validation) {
+        (Some(test), _) => ("test", test),
+        (None, Some(validation)) => ("validation", validation),
+        (None, None) => ("training", &data.train),
+    };
+    // The network tells numbers in their own units by now.
+    let mut part = Part::new(part.inputs.clone(), part.answers.clone());
+    if let (Some(scale), Answers::Values(values)) = (&data.target_scale, &mut part.answers) {
+        *values = scale.undo(values);
+    }
+    let (dataset, title) = (part.dataset()?, plan.source.name());
+    let mut run = Run::new(&title, network, &*backend, &*loss, &dataset)
+        .data_name(name)
+        .history(history)
+        .class_names(&data.class_names)
+        .feature_names(&data.feature_names);
+    if let Some(side) = plan.source.side() {
+        run = run.pictures(side, side);
+    }
+    let trainer = &job.recipe.trainer;
+    let run = run
+        .setting("network", architecture(&network.config()?))
+        .setting("loss", &trainer.loss)
+        .setting("optimiser", &trainer.optimizer.name)
+        .setting("learning rate", format!("{}, {}", job.recipe.learning_rate()?, schedules(&job.recipe)))
+        .setting("batch", job.recipe.batch())
+        .setting("seed", trainer.seed);
+    folder.report(&run, history, records)
 }
 
 /// Puts numbers to predict on a scale of their own, if the network can give it back at its end.
