@@ -31,15 +31,15 @@ pub(crate) fn inputs<T: Scalar>(rows: usize, columns: usize) -> Array2<T> {
     Array2::from_shape_fn((rows, columns), |(row, column)| T::of(number(INPUTS, row * columns + column)))
 }
 
-/// Values that a network should give, a row for each sample.
-pub(crate) fn values<T: Scalar>(rows: usize, columns: usize) -> Array2<T> {
-    Array2::from_shape_fn((rows, columns), |(row, column)| T::of(number(LABELS, row * columns + column)))
-}
-
 /// The classes of the samples.
 pub(crate) fn labels(rows: usize, classes: usize) -> Vec<usize> {
     let class = |row| usize::try_from(bits(LABELS, row as u64) % classes as u64).unwrap_or(0);
     (0..rows).map(class).collect()
+}
+
+/// Values in [−1, 1), a row for each sample, from the numbers that the classes come from.
+pub(crate) fn values<T: Scalar>(rows: usize, columns: usize) -> Array2<T> {
+    Array2::from_shape_fn((rows, columns), |(row, column)| T::of(number(LABELS, row * columns + column)))
 }
 
 /// Gives every dense layer its first parameters: in ±1/√inputs, rounded as single precision rounds them.

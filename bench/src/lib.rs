@@ -10,7 +10,7 @@ mod workload;
 
 pub use peak::{peak_gflops, peak_rss_megabytes};
 pub use product::{Form, Operands, SHAPES, Shape};
-pub use workload::{Ready, Task, WORKLOADS, Workload};
+pub use workload::{Method, Objective, Ready, Task, WORKLOADS, Workload};
 
 use chainrule::Scalar;
 use chainrule::random::Generator;

@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run --release -p chainrule-bench -- --workload W1 --threads 1 --backend simd --seconds 2
 //! cargo run --release -p chainrule-bench -- --net 784-100-50-10 --activation relu --batch 64 --rows 10000
-//! cargo run --release -p chainrule-bench -- --workload W5 --losses 20 --rate 0.1
+//! cargo run --release -p chainrule-bench -- --workload W5 --losses 20 --rate 0.1 --seconds 0
 //! cargo run --release -p chainrule-bench -- --gemm 128,784,512 --form NT --dtype f32
 //! ```
 #![forbid(unsafe_code)]
@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chainrule::{Activation, Backend, Linked};
-use chainrule_bench::{Form, Operands, Shape, Task, Workload, peak_gflops, peak_rss_megabytes};
+use chainrule_bench::{
+    Form, Method, Objective, Operands, Ready, Shape, Task, Workload, peak_gflops, peak_rss_megabytes,
+};
 use clap::{ArgGroup, Parser, ValueEnum};
 use serde::Serialize;
 
@@ -39,10 +41,16 @@ struct Arguments {
     /// Run that network instead of training it
     #[arg(long, conflicts_with_all = ["workload", "gemm"])]
     infer: bool,
+    /// The loss of its training: cross-entropy or mse
+    #[arg(long, default_value_t = Objective::CrossEntropy, conflicts_with_all = ["workload", "gemm", "infer"])]
+    loss: Objective,
+    /// How it learns: sgd or adam
+    #[arg(long, default_value_t = Method::Sgd, conflicts_with_all = ["workload", "gemm", "infer"])]
+    optimizer: Method,
     /// The learning rate
     #[arg(long, default_value_t = 0.01, conflicts_with = "gemm")]
     rate: f64,
-    /// Measure nothing, print the losses of that many steps from the start (without training, the means of the logits)
+    /// Print also the losses of the first steps (without training, the means of the logits); with --seconds 0 nothing else
     #[arg(long, value_name = "STEPS", conflicts_with = "gemm")]
     losses: Option<usize>,
     /// Multiply an M × K by a K × N matrix
@@ -174,7 +182,8 @@ fn measure<T: Element>(arguments: &Arguments) -> Result<Report, Box<dyn Error>> 
     let time = Duration::from_secs_f64(arguments.seconds);
     let workload = match &arguments.net {
         Some(net) => {
-            let task = if arguments.infer { Task::Infer } else { Task::Train };
+            let train = Task::Train(arguments.loss, arguments.optimizer);
+            let task = if arguments.infer { Task::Infer } else { train };
             Some(Workload::of_sizes(net, arguments.activation, arguments.batch, arguments.rows, task)?)
         }
         None => arguments.workload,
@@ -196,14 +205,22 @@ fn measure<T: Element>(arguments: &Arguments) -> Result<Report, Box<dyn Error>> 
         us_per_step: None,
         losses: None,
     };
-    if let (Some(workload), Some(steps)) = (workload, arguments.losses) {
-        let mut ready = workload.prepare::<T>()?.rate(arguments.rate);
+    let mut ready = workload.map(|workload| workload.prepare::<T>()).transpose()?;
+    ready = ready.map(|ready| ready.rate(arguments.rate));
+    if let (Some(ready), Some(steps)) = (&mut ready, arguments.losses) {
         report.losses = Some(pool.install(|| ready.losses(&*backend, steps))?);
-        return Ok(report);
+        if time.is_zero() {
+            return Ok(report);
+        }
     }
     let before = peak_gflops::<T>(threads);
-    let rates = pool.install(|| match (workload, arguments.gemm) {
-        (Some(workload), _) => run_workload::<T>(&workload, arguments.rate, &*backend, time),
+    let rates = pool.install(|| match (ready, arguments.gemm) {
+        (Some(mut ready), _) => {
+            if arguments.losses.is_none() {
+                ready.epoch(&*backend)?;
+            }
+            run_workload(&mut ready, &*backend, time)
+        }
         (None, Some(shape)) => run_product::<T>(shape, arguments.form, &*backend, time),
         (None, None) => unreachable!("one of them is required"),
     })?;
@@ -224,16 +241,19 @@ struct Rates {
     flops: f64,
 }
 
+/// Of a workload that has run already, if only some steps.
 fn run_workload<T: Linked>(
-    workload: &Workload,
-    rate: f64,
+    ready: &mut Ready<T>,
     backend: &dyn Backend<T>,
     time: Duration,
 ) -> chainrule::Result<Rates> {
-    let mut ready = workload.prepare::<T>()?.rate(rate);
-    let steps = ready.epoch(backend)?;
-    let seconds_per_epoch = median_seconds(time, || ready.epoch(backend).map(drop))?;
+    let mut steps = 0;
+    let seconds_per_epoch = median_seconds(time, || {
+        steps = ready.epoch(backend)?;
+        Ok(())
+    })?;
     // The last batch may be a short one: means over the epoch.
+    let workload = ready.workload();
     let samples = workload.rows as f64 / steps as f64;
     Ok(Rates {
         seconds: seconds_per_epoch / steps as f64,
@@ -271,11 +291,11 @@ fn run_product<T: Linked>(
     Ok(Rates { seconds: seconds / f64::from(times), samples: 1.0, flops: shape.flops() as f64 })
 }
 
-/// The median of how long `work` takes, repeated for `time` and at least three times.
+/// The median of how long `work` takes, repeated for `time`, at least once.
 fn median_seconds(time: Duration, mut work: impl FnMut() -> chainrule::Result<()>) -> chainrule::Result<f64> {
     let begun = Instant::now();
     let mut seconds = Vec::new();
-    while seconds.len() < 3 || begun.elapsed() < time {
+    while seconds.is_empty() || begun.elapsed() < time {
         let begun = Instant::now();
         work()?;
         seconds.push(begun.elapsed().as_secs_f64());
@@ -311,8 +331,7 @@ mod tests {
     #[test]
     fn losses_are_those_of_the_same_start() {
         let run = |more: &str| {
-            let arguments =
-                "chainrule-bench --net 5-4-3 --activation tanh --batch 2 --rows 6 --losses 7 --rate 0.5";
+            let arguments = "chainrule-bench --net 5-4-3 --activation tanh --batch 2 --rows 6 --losses 7 --rate 0.5 --seconds 0";
             let arguments = arguments.split_whitespace().chain(more.split_whitespace());
             measure::<f64>(&Arguments::parse_from(arguments)).unwrap().losses.unwrap()
         };

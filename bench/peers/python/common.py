@@ -19,6 +19,8 @@ WORKLOADS = {
     "W5": ("4-16-16-3", "relu", 8, 10_000, "train"),
     "W6a": ("784-128-10", "relu", 1, 10_000, "infer"),
     "W6b": ("784-128-10", "relu", 1000, 10_000, "infer"),
+    # SimpleChains' own: the mean squared error, Adam.
+    "W7": ("4-32-16-4", "tanh", 10_000, 10_000, "train"),
     # The network of burn's issue 4811, without the scaling of its inputs.
     "W8": ("6-64-8-4", "relu", 1, 10_000, "infer"),
 }
@@ -51,17 +53,22 @@ class Task:
         if args.workload:
             net, self.activation, self.batch, self.rows, self.task = WORKLOADS[args.workload]
             self.name = args.workload
+            if self.name == "W7":
+                args.loss, args.optimizer = "mse", "adam"
         else:
             net, self.activation, self.batch, self.rows = args.net, args.activation, args.batch, args.rows
             self.task = "infer" if args.infer else "train"
             self.name = net
         self.train = self.task == "train"
         self.sizes = [int(size) for size in net.split("-")]
-        self.rate = args.rate
+        self.rate, self.mse, self.adam = args.rate, args.loss == "mse", args.optimizer == "adam"
         self.dtype = np.dtype({"f32": np.float32, "f64": np.float64}[args.dtype])
         self.threads = args.threads
         self.x = numbers(INPUTS, self.rows, self.sizes[0], dtype=self.dtype)
-        self.y = (_bits(LABELS, 0, self.rows) % np.uint64(self.sizes[-1])).astype(np.int64)
+        if self.mse:
+            self.y = numbers(LABELS, self.rows, self.sizes[-1], dtype=self.dtype)
+        else:
+            self.y = (_bits(LABELS, 0, self.rows) % np.uint64(self.sizes[-1])).astype(np.int64)
         self.weights, self.biases = [], []
         for layer, (inputs, outputs) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
             scale = np.float32(1.0 / inputs**0.5)
@@ -84,10 +91,12 @@ def parse(settings):
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--infer", action="store_true", help="forward propagation alone")
+    parser.add_argument("--loss", choices=["cross-entropy", "mse"], default="cross-entropy")
+    parser.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--rate", type=float, default=0.01)
-    parser.add_argument("--losses", type=int, help="print the losses of that many steps instead")
+    parser.add_argument("--losses", type=int, help="print also those of the first steps; with --seconds 0 nothing else")
     parser.add_argument("--dtype", choices=["f32", "f64"], default="f32")
     parser.add_argument("--setting", choices=settings, default=settings[0])
     parser.add_argument("--gemm", help="M,K,N")
@@ -109,9 +118,9 @@ def peak_rss_mb():
 
 
 def median_seconds(work, seconds):
-    """The median of how long `work` takes, repeated for that time and at least three times."""
+    """The median of how long `work` takes, repeated for that time, at least once."""
     begun, times = time.perf_counter(), []
-    while len(times) < 3 or time.perf_counter() - begun < seconds:
+    while not times or time.perf_counter() - begun < seconds:
         start = time.perf_counter()
         work()
         times.append(time.perf_counter() - start)
@@ -119,13 +128,14 @@ def median_seconds(work, seconds):
 
 
 def run(peer, version, args, task, epoch, losses):
-    """`epoch()` goes through all batches and waits for the result; `losses(steps)` gives those of the first steps."""
+    """`epoch()` goes through all batches and waits for the result; `losses(steps)` those of the first steps."""
     line = {"peer": peer, "setting": args.setting, "build": "wheel", "version": version}
     line |= {"workload": task.name, "dtype": args.dtype, "threads": args.threads}
-    if args.losses is not None:
-        line["losses"] = [float(loss) for loss in losses(args.losses)]
-    else:
+    if args.losses is None:
         epoch()
+    else:
+        line["losses"] = [float(loss) for loss in losses(args.losses)]
+    if args.losses is None or args.seconds > 0:
         seconds = median_seconds(epoch, args.seconds)
         line["samples_per_s"] = rounded(task.rows / seconds)
         line["gflops"] = rounded(task.rows * task.flops_per_sample() / seconds / 1e9)
@@ -135,7 +145,7 @@ def run(peer, version, args, task, epoch, losses):
 
 
 def run_steps(peer, version, args, task, step):
-    """As `run`, of a peer whose `step(rows)` gives the loss of a batch, or the mean of its logits."""
+    """As `run`, of a peer whose `step(rows)` gives the loss of a batch, or its logits."""
     batches = task.batches()
 
     def epoch():
@@ -143,7 +153,7 @@ def run_steps(peer, version, args, task, step):
             step(rows)
 
     def losses(steps):
-        return [step(batches[i % len(batches)]) for i in range(steps)]
+        return [step(batches[i % len(batches)]).mean() for i in range(steps)]
 
     run(peer, version, args, task, epoch, losses)
 

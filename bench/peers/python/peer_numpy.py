@@ -25,9 +25,47 @@ ACTIVATIONS = {"relu": relu, "sigmoid": sigmoid, "tanh": np.tanh}
 SLOPES = {"relu": lambda a: a > 0, "sigmoid": lambda a: a * (1 - a), "tanh": lambda a: 1 - a * a}
 
 
+class Adam:
+    """Adam's moments of each parameter, and its step in place."""
+
+    def __init__(self, task, parameters):
+        self.rate, self.t = task.rate, 0
+        self.moments = [(np.zeros_like(p), np.zeros_like(p), np.empty_like(p)) for p in parameters]
+
+    def step(self, parameters, gradients):
+        self.t += 1
+        first, second = self.rate / (1 - 0.9**self.t), 1 / (1 - 0.999**self.t)
+        for p, d, (m, v, work) in zip(parameters, gradients, self.moments, strict=True):
+            m *= 0.9
+            m += np.multiply(d, 0.1, out=work)
+            v *= 0.999
+            np.multiply(d, d, out=work)
+            work *= 0.001
+            v += work
+            np.sqrt(np.multiply(v, second, out=work), out=work)
+            work += 1e-8
+            np.divide(m, work, out=work)
+            work *= first
+            p -= work
+
+
 def plain(task):
     weights, biases = [w.copy() for w in task.weights], [b.copy() for b in task.biases]
     g, slope, last = ACTIVATIONS[task.activation], SLOPES[task.activation], len(weights) - 1
+    adam = Adam(task, [*weights, *biases]) if task.adam else None
+
+    def change(z, y):
+        """The mean loss, and the change of the outputs."""
+        if task.mse:
+            error = z - y
+            return (error * error).mean(), error * (2 / error.size)
+        # Softmax and cross-entropy.
+        n = len(z)
+        p = np.exp(z - z.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        loss = -np.log(p[np.arange(n), y]).mean()
+        p[np.arange(n), y] -= 1
+        return loss, p / n
 
     def step(rows):
         activations = [task.x[rows]]
@@ -37,19 +75,18 @@ def plain(task):
         z = activations[-1]
         if not task.train:
             return z
-        # Softmax, the mean cross-entropy, and the change of the logits.
-        y, n = task.y[rows], len(z)
-        p = np.exp(z - z.max(axis=1, keepdims=True))
-        p /= p.sum(axis=1, keepdims=True)
-        loss = -np.log(p[np.arange(n), y]).mean()
-        p[np.arange(n), y] -= 1
-        delta = p / n
+        loss, delta = change(z, task.y[rows])
+        dws, dbs = [None] * len(weights), [None] * len(biases)
         for k in range(last, -1, -1):
-            dw, db = delta.T @ activations[k], delta.sum(axis=0)
+            dws[k], dbs[k] = delta.T @ activations[k], delta.sum(axis=0)
             if k > 0:
                 delta = delta @ weights[k] * slope(activations[k])
-            weights[k] -= task.rate * dw
-            biases[k] -= task.rate * db
+        if adam:
+            adam.step([*weights, *biases], [*dws, *dbs])
+        else:
+            for k in range(last + 1):
+                weights[k] -= task.rate * dws[k]
+                biases[k] -= task.rate * dbs[k]
         return loss
 
     return step
@@ -70,6 +107,24 @@ def out(task):
     known = {n: arrays(n) for n in {rows.stop - rows.start for rows in task.batches()}}
     transposed = [w.T for w in weights]
     x, y, dws, dbs = task.x, task.y, *gradients
+    adam = Adam(task, [*weights, *biases]) if task.adam else None
+
+    def change(z, labels, delta, column, order):
+        """The mean loss; the change of the outputs goes into delta."""
+        if task.mse:
+            np.subtract(z, labels, out=delta)
+            flat = delta.ravel()
+            loss = np.dot(flat, flat) / delta.size
+            delta *= 2 / delta.size
+            return loss
+        np.max(z, axis=1, keepdims=True, out=column)
+        np.exp(np.subtract(z, column, out=delta), out=delta)
+        np.sum(delta, axis=1, keepdims=True, out=column)
+        delta /= column
+        loss = -np.log(delta[order, labels]).mean()
+        delta[order, labels] -= 1
+        delta *= 1 / len(order)
+        return loss
 
     def step(rows):
         activations, deltas, column, order = known[rows.stop - rows.start]
@@ -80,14 +135,8 @@ def out(task):
             a = z if k == last else g(z, out=z)
         if not task.train:
             return a
-        z, delta, labels = a, deltas[last], y[rows]
-        np.max(z, axis=1, keepdims=True, out=column)
-        np.exp(np.subtract(z, column, out=delta), out=delta)
-        np.sum(delta, axis=1, keepdims=True, out=column)
-        delta /= column
-        loss = -np.log(delta[order, labels]).mean()
-        delta[order, labels] -= 1
-        delta *= 1 / len(order)
+        delta = deltas[last]
+        loss = change(a, y[rows], delta, column, order)
         for k in range(last, -1, -1):
             before = activations[k - 1] if k > 0 else x[rows]
             np.matmul(delta.T, before, out=dws[k])
@@ -102,10 +151,13 @@ def out(task):
                 else:
                     before *= before
                     delta *= np.subtract(1, before, out=before)
-            dws[k] *= rate
-            weights[k] -= dws[k]
-            dbs[k] *= rate
-            biases[k] -= dbs[k]
+            if not adam:
+                dws[k] *= rate
+                weights[k] -= dws[k]
+                dbs[k] *= rate
+                biases[k] -= dbs[k]
+        if adam:
+            adam.step([*weights, *biases], [*dws, *dbs])
         return loss
 
     return step
@@ -117,9 +169,6 @@ def main():
         return run_product("numpy", np.__version__, args, lambda a, b, c: lambda: np.matmul(a, b, out=c))
     task = Task(args)
     step = {"plain": plain, "out": out}[args.setting](task)
-    if args.losses is not None and not task.train:
-        logits = step
-        step = lambda rows: logits(rows).mean()  # noqa: E731
     return run_steps("numpy", np.__version__, args, task, step)
 
 

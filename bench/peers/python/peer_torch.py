@@ -16,6 +16,10 @@ ACTIVATIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh}
 MODULES = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 
 
+def criterion(task):
+    return functional.mse_loss if task.mse else functional.cross_entropy
+
+
 def eager(task, fused=False):
     layers = []
     for w, b in zip(task.weights, task.biases, strict=True):
@@ -23,11 +27,12 @@ def eager(task, fused=False):
         layer.weight.data, layer.bias.data = torch.tensor(w), torch.tensor(b)
         layers += [layer, MODULES[task.activation]()]
     network = nn.Sequential(*layers[:-1])
-    optimizer = torch.optim.SGD(network.parameters(), lr=task.rate, fused=fused)
+    optimizer = (torch.optim.Adam if task.adam else torch.optim.SGD)(network.parameters(), lr=task.rate, fused=fused)
+    loss_of = criterion(task)
     x, y = torch.from_numpy(task.x), torch.from_numpy(task.y)
 
     def train(rows):
-        loss = functional.cross_entropy(network(x[rows]), y[rows])
+        loss = loss_of(network(x[rows]), y[rows])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -53,19 +58,27 @@ def compiled(task):
                 a = g(a)
         return a
 
+    of_outputs = criterion(task)
+    adam = torch.optim.Adam(parameters, lr=task.rate, fused=True) if task.adam else None
+
     @torch.compile(dynamic=False)
     def update(gradients):
         for p, gradient in zip(parameters, gradients, strict=True):
             p.sub_(gradient, alpha=task.rate)
 
     logits = torch.compile(forward, dynamic=False)
-    loss_of = torch.compile(lambda a, labels: functional.cross_entropy(forward(a), labels), dynamic=False)
+    loss_of = torch.compile(lambda a, labels: of_outputs(forward(a), labels), dynamic=False)
 
     def train(rows):
         loss = loss_of(x[rows], y[rows])
         gradients = torch.autograd.grad(loss, parameters)
-        with torch.no_grad():
-            update(gradients)
+        if adam:
+            for p, gradient in zip(parameters, gradients, strict=True):
+                p.grad = gradient
+            adam.step()
+        else:
+            with torch.no_grad():
+                update(gradients)
         return loss.detach()
 
     def infer(rows):
@@ -95,6 +108,31 @@ def by_hand(task):
     }
     slope = slopes[task.activation]
     relu = task.activation == "relu"
+    gradients = [torch.zeros_like(p) for p in [*weights, *biases]]
+    moments = [[torch.zeros_like(p) for p in gradients] for _ in range(2)]
+    steps = [torch.zeros(()) for _ in gradients]
+
+    def adam():
+        # One call for all parameters.
+        torch._foreach_add_(steps, 1)
+        torch._fused_adam_(
+            [*weights, *biases], gradients, *moments, [], steps,
+            lr=rate, beta1=0.9, beta2=0.999, weight_decay=0.0, eps=1e-8, amsgrad=False, maximize=False,
+        )  # fmt: skip
+
+    def change(outputs, answers, delta, order):
+        """The mean loss; the change of the outputs goes into delta."""
+        if task.mse:
+            torch.sub(outputs, answers, out=delta)
+            loss = (delta * delta).mean()
+            delta *= 2 / delta.numel()
+            return loss
+        logarithms = torch.log_softmax(outputs, 1)
+        loss = functional.nll_loss(logarithms, answers)
+        torch.exp(logarithms, out=delta)
+        delta[order, answers] -= 1
+        delta /= len(order)
+        return loss
 
     def step(rows):
         activations, deltas, order = known[rows.stop - rows.start]
@@ -105,12 +143,8 @@ def by_hand(task):
                 torch.relu_(a) if relu else g(a, out=a)
         if not task.train:
             return a
-        labels, delta = y[rows], deltas[last]
-        logarithms = torch.log_softmax(a, 1)
-        loss = functional.nll_loss(logarithms, labels)
-        torch.exp(logarithms, out=delta)
-        delta[order, labels] -= 1
-        delta /= len(order)
+        delta = deltas[last]
+        loss = change(a, y[rows], delta, order)
         for k in range(last, -1, -1):
             before = activations[k - 1] if k > 0 else inputs
             delta_before = None
@@ -120,10 +154,16 @@ def by_hand(task):
                     slope(delta_before, before, 0, grad_input=delta_before)
                 else:
                     slope(delta_before, before, grad_input=delta_before)
-            # W ← W − rate δᵀ a in one call.
-            weights[k].addmm_(delta.t(), before, alpha=-rate)
-            biases[k].sub_(delta.sum(0), alpha=rate)
+            if task.adam:
+                torch.mm(delta.t(), before, out=gradients[k])
+                torch.sum(delta, 0, out=gradients[last + 1 + k])
+            else:
+                # W ← W − rate δᵀ a in one call.
+                weights[k].addmm_(delta.t(), before, alpha=-rate)
+                biases[k].sub_(delta.sum(0), alpha=rate)
             delta = delta_before
+        if task.adam:
+            adam()
         return loss
 
     def without_autograd(rows):
@@ -153,9 +193,6 @@ def main():
         return run_product("torch", torch.__version__, args, product)
     task = Task(args)
     step = SETTINGS[args.setting](task)
-    if args.losses is not None and not task.train:
-        logits = step
-        step = lambda rows: logits(rows).mean()  # noqa: E731
     return run_steps("torch", torch.__version__, args, task, step)
 
 

@@ -1,30 +1,34 @@
-//! The workloads in burn, as its book trains: `Linear` layers in a module, `CrossEntropyLoss`, the optimiser SGD. The
-//! setting names the backend.
+//! The workloads in burn, as its book trains: `Linear` layers in a module, `CrossEntropyLoss` or `MseLoss`, the optimisers
+//! `Sgd` and `Adam`. The setting names the backend.
 
 use std::error::Error;
 use std::ops::Range;
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
-use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig, MseLoss, Reduction};
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
-use peers_common::{Activation, Model, Request, Task};
+use peers_common::{Activation, Method, Model, Objective, Request, Task};
 
 #[derive(Module, Debug)]
 struct Layers {
     layers: Vec<Linear>,
 }
 
+enum Targets {
+    Classes(CrossEntropyLoss, Tensor<1, Int>),
+    Values(Tensor<2>),
+}
+
 struct Network {
     /// None only while the optimiser has it.
     layers: Option<Layers>,
     activation: Activation,
-    criterion: CrossEntropyLoss,
     optimizer: ModuleOptimizer,
     rate: f64,
     inputs: Tensor<2>,
-    labels: Tensor<1, Int>,
+    targets: Targets,
     loss: Option<Tensor<1>>,
     logits: Option<Tensor<2>>,
 }
@@ -45,7 +49,7 @@ impl Network {
             return Err("this program knows f32 alone".to_owned());
         }
         let device = device(&request.setting)?;
-        let device = if workload.task == Task::Train { device.autodiff() } else { device };
+        let device = if workload.task == Task::Infer { device } else { device.autodiff() };
         let linear = |dense: peers_common::Dense| {
             let weights = Tensor::<2>::from_data(
                 TensorData::new(dense.weights, [dense.outputs, dense.inputs]),
@@ -61,16 +65,29 @@ impl Network {
         let layers = peers_common::layers(&workload.sizes).into_iter().map(linear).collect();
         let (rows, columns) = (workload.rows, workload.inputs());
         let inputs = TensorData::new(peers_common::inputs(rows, columns), [rows, columns]);
-        let labels: Vec<i32> =
-            peers_common::labels(rows, workload.classes()).into_iter().map(u32::cast_signed).collect();
+        let outputs = workload.classes();
+        let targets = match workload.objective() {
+            Objective::CrossEntropy => {
+                let labels: Vec<i32> =
+                    peers_common::labels(rows, outputs).into_iter().map(u32::cast_signed).collect();
+                let labels = Tensor::from_data(TensorData::new(labels, [rows]), &device);
+                Targets::Classes(CrossEntropyLossConfig::new().init(&device), labels)
+            }
+            Objective::Mse => {
+                let values = TensorData::new(peers_common::values(rows, outputs), [rows, outputs]);
+                Targets::Values(Tensor::from_data(values, &device))
+            }
+        };
         Ok(Self {
             layers: Some(Layers { layers }),
             activation: workload.activation,
-            criterion: CrossEntropyLossConfig::new().init(&device),
-            optimizer: SgdConfig::new().init(),
+            optimizer: match workload.method() {
+                Method::Sgd => SgdConfig::new().init(),
+                Method::Adam => AdamConfig::new().with_epsilon(1e-8).init(),
+            },
             rate: request.rate,
             inputs: Tensor::from_data(inputs, &device),
-            labels: Tensor::from_data(TensorData::new(labels, [rows]), &device),
+            targets,
             loss: None,
             logits: None,
         })
@@ -95,8 +112,13 @@ impl Network {
 impl Model for Network {
     fn train(&mut self, rows: Range<usize>) {
         let layers = self.layers.take().expect("the network");
-        let logits = self.forward(&layers, rows.clone());
-        let loss = self.criterion.forward(logits, self.labels.clone().slice(rows));
+        let outputs = self.forward(&layers, rows.clone());
+        let loss = match &self.targets {
+            Targets::Classes(criterion, labels) => criterion.forward(outputs, labels.clone().slice(rows)),
+            Targets::Values(values) => {
+                MseLoss::new().forward(outputs, values.clone().slice(rows), Reduction::Mean)
+            }
+        };
         let gradients = GradientsParams::from_grads(loss.backward(), &layers);
         self.layers = Some(self.optimizer.step(self.rate, layers, gradients));
         self.loss = Some(loss);

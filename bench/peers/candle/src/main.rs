@@ -1,18 +1,25 @@
-//! The workloads in candle, as its own examples train: layers over a `VarMap`, `loss::cross_entropy`, the optimiser `SGD`.
+//! The workloads in candle, as its own examples train: layers over variables, `loss::cross_entropy` or `loss::mse`, the
+//! optimisers `SGD` and `AdamW` (without decay: Adam).
 
 use std::error::Error;
 use std::ops::Range;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
-use candle_nn::{Linear, Module, Optimizer, SGD, loss, ops};
-use peers_common::{Activation, Model, Request};
+use candle_nn::{AdamW, Linear, Module, Optimizer, ParamsAdamW, SGD, loss, ops};
+use peers_common::{Activation, Method, Model, Objective, Request};
+
+enum Either {
+    Sgd(SGD),
+    Adam(AdamW),
+}
 
 struct Network {
     layers: Vec<Linear>,
     activation: Activation,
-    optimizer: SGD,
+    objective: Objective,
+    optimizer: Either,
     inputs: Tensor,
-    labels: Tensor,
+    targets: Tensor,
     loss: Option<Tensor>,
     logits: Option<Tensor>,
 }
@@ -34,12 +41,28 @@ impl Network {
         }
         let (rows, columns) = (workload.rows, workload.inputs());
         let inputs = Tensor::from_vec(peers_common::inputs(rows, columns), (rows, columns), &device)?;
+        let outputs = workload.classes();
+        let targets = match workload.objective() {
+            Objective::CrossEntropy => Tensor::from_vec(peers_common::labels(rows, outputs), rows, &device)?,
+            Objective::Mse => {
+                let values = peers_common::values(rows, outputs);
+                Tensor::from_vec(values, (rows, outputs), &device)?.to_dtype(dtype)?
+            }
+        };
+        let optimizer = match workload.method() {
+            Method::Sgd => Either::Sgd(SGD::new(variables, request.rate)?),
+            Method::Adam => {
+                let settings = ParamsAdamW { lr: request.rate, weight_decay: 0.0, ..ParamsAdamW::default() };
+                Either::Adam(AdamW::new(variables, settings)?)
+            }
+        };
         Ok(Self {
             layers,
             activation: workload.activation,
-            optimizer: SGD::new(variables, request.rate)?,
+            objective: workload.objective(),
+            optimizer,
             inputs: inputs.to_dtype(dtype)?,
-            labels: Tensor::from_vec(peers_common::labels(rows, workload.classes()), rows, &device)?,
+            targets,
             loss: None,
             logits: None,
         })
@@ -61,9 +84,15 @@ impl Network {
     }
 
     fn step(&mut self, rows: &Range<usize>) -> Result<Tensor> {
-        let labels = self.labels.narrow(0, rows.start, rows.len())?;
-        let loss = loss::cross_entropy(&self.forward(rows)?, &labels)?;
-        self.optimizer.backward_step(&loss)?;
+        let (outputs, targets) = (self.forward(rows)?, self.targets.narrow(0, rows.start, rows.len())?);
+        let loss = match self.objective {
+            Objective::CrossEntropy => loss::cross_entropy(&outputs, &targets)?,
+            Objective::Mse => loss::mse(&outputs, &targets)?,
+        };
+        match &mut self.optimizer {
+            Either::Sgd(sgd) => sgd.backward_step(&loss)?,
+            Either::Adam(adam) => adam.backward_step(&loss)?,
+        }
         Ok(loss)
     }
 }

@@ -35,6 +35,12 @@ pub fn labels(rows: usize, classes: usize) -> Vec<u32> {
     (0..rows as u64).map(|index| (bits(LABELS, index) % classes as u64) as u32).collect()
 }
 
+/// The values that the outputs should have, row by row, from the numbers that the classes come from.
+#[must_use]
+pub fn values(rows: usize, outputs: usize) -> Vec<f32> {
+    numbers(LABELS, rows * outputs)
+}
+
 /// The first parameters of a layer: in ±1/√inputs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dense {

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use serde::Serialize;
 
-pub use data::{Dense, inputs, labels, layers, numbers};
-pub use workload::{Activation, Task, Workload};
+pub use data::{Dense, inputs, labels, layers, numbers, values};
+pub use workload::{Activation, Method, Objective, Task, Workload};
 
 /// A network of a peer, with the rows that it learns from.
 pub trait Model {
@@ -45,7 +45,7 @@ impl Model for Box<dyn Model> {
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// W1 to W6b, W8
+    /// W1 to W5, W6a, W6b, W7, W8
     #[arg(long, required_unless_present = "net", conflicts_with = "net")]
     workload: Option<String>,
     /// Another network: its sizes, such as 784-100-50-10
@@ -60,6 +60,10 @@ struct Arguments {
     /// Forward propagation alone
     #[arg(long)]
     infer: bool,
+    #[arg(long, value_enum, default_value = "cross-entropy")]
+    loss: Objective,
+    #[arg(long, value_enum, default_value = "sgd")]
+    optimizer: Method,
     #[arg(long, default_value_t = 1)]
     threads: usize,
     /// For how long to measure
@@ -68,7 +72,7 @@ struct Arguments {
     /// The learning rate
     #[arg(long, default_value_t = 0.01)]
     rate: f64,
-    /// Print the losses of that many steps instead (of inference the means of the logits)
+    /// Print also the losses of the first steps (of inference the means of the logits); with --seconds 0 nothing else
     #[arg(long)]
     losses: Option<usize>,
     #[arg(long, default_value = "f32")]
@@ -102,15 +106,18 @@ struct Line<'a> {
     workload: &'a str,
     dtype: &'a str,
     threads: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    losses: Option<Vec<f64>>,
     #[serde(flatten)]
-    figures: Figures,
+    rates: Option<Rates>,
 }
 
 #[derive(Serialize)]
-#[serde(untagged)]
-enum Figures {
-    Losses { losses: Vec<f64> },
-    Rates { samples_per_s: f64, gflops: f64, peak_rss_mb: f64, us_per_step: f64 },
+struct Rates {
+    samples_per_s: f64,
+    gflops: f64,
+    peak_rss_mb: f64,
+    us_per_step: f64,
 }
 
 /// How the program was built: as `cargo build --release` does, or for this machine alone.
@@ -134,7 +141,8 @@ pub fn run<M: Model>(
     let workload = match (&arguments.workload, &arguments.net) {
         (Some(name), _) => Workload::by_name(name)?,
         (None, Some(net)) => {
-            let task = if arguments.infer { Task::Infer } else { Task::Train };
+            let train = Task::Train(arguments.loss, arguments.optimizer);
+            let task = if arguments.infer { Task::Infer } else { train };
             Workload::new(net, arguments.activation, arguments.batch, arguments.rows, task)?
         }
         (None, None) => unreachable!("one of the two is required"),
@@ -150,9 +158,15 @@ pub fn run<M: Model>(
     };
     let mut model = prepare(&request)?;
     let workload = &request.workload;
-    let figures = match arguments.losses {
-        Some(steps) => Figures::Losses { losses: losses(&mut model, workload, steps) },
-        None => rates(&mut model, workload, Duration::try_from_secs_f64(arguments.seconds)?),
+    let time = Duration::try_from_secs_f64(arguments.seconds)?;
+    let losses = arguments.losses.map(|steps| losses(&mut model, workload, steps));
+    let rates = if losses.is_some() && time.is_zero() {
+        None
+    } else {
+        if losses.is_none() {
+            workload.batches().for_each(|rows| step(&mut model, workload, rows));
+        }
+        Some(rates(&mut model, workload, time))
     };
     let line = Line {
         peer,
@@ -162,7 +176,8 @@ pub fn run<M: Model>(
         workload: &workload.name,
         dtype: &request.dtype,
         threads: request.threads,
-        figures,
+        losses,
+        rates,
     };
     println!("{}", serde_json::to_string(&line)?);
     Ok(())
@@ -170,7 +185,7 @@ pub fn run<M: Model>(
 
 fn step(model: &mut impl Model, workload: &Workload, rows: Range<usize>) {
     match workload.task {
-        Task::Train => model.train(rows),
+        Task::Train(..) => model.train(rows),
         Task::Infer => model.infer(rows),
     }
 }
@@ -181,19 +196,17 @@ fn losses(model: &mut impl Model, workload: &Workload, steps: usize) -> Vec<f64>
         .map(|i| {
             step(model, workload, batches[i % batches.len()].clone());
             match workload.task {
-                Task::Train => model.loss(),
+                Task::Train(..) => model.loss(),
                 Task::Infer => model.mean_logit(),
             }
         })
         .collect()
 }
 
-fn rates(model: &mut impl Model, workload: &Workload, time: Duration) -> Figures {
-    let mut epoch = || workload.batches().for_each(|rows| step(model, workload, rows));
-    epoch();
-    let seconds = median_seconds(time, epoch);
+fn rates(model: &mut impl Model, workload: &Workload, time: Duration) -> Rates {
+    let seconds = median_seconds(time, || workload.batches().for_each(|rows| step(model, workload, rows)));
     let rows = workload.rows as f64;
-    Figures::Rates {
+    Rates {
         samples_per_s: rounded(rows / seconds),
         gflops: rounded(rows * workload.flops_per_sample() as f64 / seconds / 1e9),
         peak_rss_mb: rounded(peak_rss_megabytes()),
@@ -201,11 +214,11 @@ fn rates(model: &mut impl Model, workload: &Workload, time: Duration) -> Figures
     }
 }
 
-/// The median of how long `work` takes, repeated for `time` and at least three times, as `chainrule-bench` does it.
+/// The median of how long `work` takes, repeated for `time`, at least once, as `chainrule-bench` does it.
 pub fn median_seconds(time: Duration, mut work: impl FnMut()) -> f64 {
     let begun = Instant::now();
     let mut seconds = Vec::new();
-    while seconds.len() < 3 || begun.elapsed() < time {
+    while seconds.is_empty() || begun.elapsed() < time {
         let begun = Instant::now();
         work();
         seconds.push(begun.elapsed().as_secs_f64());

@@ -5,10 +5,28 @@ use std::ops::Range;
 /// What is done with a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// Steps of plain gradient descent on the mean softmax cross-entropy; every batch updates the network.
-    Train,
+    /// Training: every batch updates the network.
+    Train(Objective, Method),
     /// Forward propagation alone, to the logits.
     Infer,
+}
+
+/// What training makes small, a mean over the batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Objective {
+    /// The softmax cross-entropy with classes.
+    CrossEntropy,
+    /// The mean squared error from values.
+    Mse,
+}
+
+/// How a batch updates the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Method {
+    /// Plain gradient descent.
+    Sgd,
+    /// Adam with β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸.
+    Adam,
 }
 
 /// What stands between the layers; the last layer has none.
@@ -45,19 +63,22 @@ impl Workload {
     /// # Errors
     /// There is none.
     pub fn by_name(name: &str) -> Result<Self, String> {
-        use Activation::{Relu, Sigmoid};
-        use Task::{Infer, Train};
+        use Activation::{Relu, Sigmoid, Tanh};
+        use Task::Infer;
+        let train = Task::Train(Objective::CrossEntropy, Method::Sgd);
         let (net, activation, batch, rows, task) = match name {
-            "W1" => ("784-30-10", Sigmoid, 10, 10_000, Train),
-            "W2" => ("784-128-10", Relu, 32, 10_000, Train),
-            "W3" => ("784-512-512-10", Relu, 128, 10_000, Train),
-            "W4" => ("1024-2048-2048-1024-10", Relu, 512, 4096, Train),
-            "W5" => ("4-16-16-3", Relu, 8, 10_000, Train),
+            "W1" => ("784-30-10", Sigmoid, 10, 10_000, train),
+            "W2" => ("784-128-10", Relu, 32, 10_000, train),
+            "W3" => ("784-512-512-10", Relu, 128, 10_000, train),
+            "W4" => ("1024-2048-2048-1024-10", Relu, 512, 4096, train),
+            "W5" => ("4-16-16-3", Relu, 8, 10_000, train),
             "W6a" => ("784-128-10", Relu, 1, 10_000, Infer),
             "W6b" => ("784-128-10", Relu, 1000, 10_000, Infer),
+            // SimpleChains' own.
+            "W7" => ("4-32-16-4", Tanh, 10_000, 10_000, Task::Train(Objective::Mse, Method::Adam)),
             // The network of burn's issue 4811, without the scaling of its inputs.
             "W8" => ("6-64-8-4", Relu, 1, 10_000, Infer),
-            _ => return Err(format!("no workload \"{name}\", expected W1 to W5, W6a, W6b, W8")),
+            _ => return Err(format!("no workload \"{name}\", expected W1 to W5, W6a, W6b, W7, W8")),
         };
         Ok(Self { name: name.to_owned(), ..Self::new(net, activation, batch, rows, task)? })
     }
@@ -88,6 +109,24 @@ impl Workload {
         (0..rows).step_by(batch).map(move |start| start..rows.min(start + batch))
     }
 
+    /// What training makes small; the cross-entropy where nothing is trained.
+    #[must_use]
+    pub fn objective(&self) -> Objective {
+        match self.task {
+            Task::Train(objective, _) => objective,
+            Task::Infer => Objective::CrossEntropy,
+        }
+    }
+
+    /// How it learns; by plain descent where nothing is trained.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        match self.task {
+            Task::Train(_, method) => method,
+            Task::Infer => Method::Sgd,
+        }
+    }
+
     /// The number of inputs.
     #[must_use]
     pub fn inputs(&self) -> usize {
@@ -108,7 +147,7 @@ impl Workload {
         let forward: u64 = self.sizes.windows(2).map(product).sum();
         match self.task {
             Task::Infer => forward,
-            Task::Train => 3 * forward - product(&self.sizes[..2]),
+            Task::Train(..) => 3 * forward - product(&self.sizes[..2]),
         }
     }
 }

@@ -1,14 +1,14 @@
 //! The workloads in dfdx, as its MNIST example trains: modules whose sizes are types, `cross_entropy_with_logits_loss`,
-//! the optimiser `Sgd`, gradients that are used again. Only the sizes below can be asked for. Batches are made into
+//! the optimiser `Sgd` (for W7 `mse_loss` and `Adam`), gradients that are used again. Only the sizes below can be asked for. Batches are made into
 //! tensors before the clock starts, since dfdx copies what it slices.
 
 use std::error::Error;
 use std::ops::Range;
 
-use dfdx::optim::Sgd;
+use dfdx::optim::{Adam, Sgd};
 use dfdx::prelude::modules;
 use dfdx::prelude::*;
-use peers_common::{Dense, Model, Request};
+use peers_common::{Dense, Model, Objective, Request};
 
 /// Takes its parameters out of the layers that are left.
 trait Load {
@@ -31,6 +31,10 @@ impl Load for Sigmoid {
     fn load(&mut self, _: &mut dyn Iterator<Item = Dense>) {}
 }
 
+impl Load for Tanh {
+    fn load(&mut self, _: &mut dyn Iterator<Item = Dense>) {}
+}
+
 macro_rules! tuples {
     ($($name:ident),+) => {
         impl<$($name: Load),+> Load for ($($name,)+) {
@@ -49,12 +53,17 @@ tuples!(A, B, C, D);
 /// A function that makes a model for one type of network.
 macro_rules! network {
     ($prepare:ident, $module:ty, $inputs:literal, $classes:literal) => {
+        network!($prepare, $module, $inputs, $classes, cross_entropy_with_logits_loss, Sgd, SgdConfig {
+            momentum: None
+        });
+    };
+    ($prepare:ident, $module:ty, $inputs:literal, $classes:literal, $loss:ident, $optimizer:ident, $config:ident { $($field:ident: $value:expr),* }) => {
         fn $prepare(request: &Request) -> Box<dyn Model> {
             type Built = <$module as BuildOnDevice<Cpu, f32>>::Built;
 
             struct Network {
                 module: Built,
-                optimizer: Sgd<Built, f32, Cpu>,
+                optimizer: $optimizer<Built, f32, Cpu>,
                 gradients: Option<Gradients<f32, Cpu>>,
                 batch: usize,
                 batches: Vec<(
@@ -70,7 +79,7 @@ macro_rules! network {
                     let (inputs, targets) = &self.batches[rows.start / self.batch];
                     let gradients = self.gradients.take().unwrap_or_else(|| self.module.alloc_grads());
                     let logits = self.module.forward_mut(inputs.clone().traced(gradients));
-                    let loss = cross_entropy_with_logits_loss(logits, targets.clone());
+                    let loss = $loss(logits, targets.clone());
                     self.loss = Some(loss.retaped::<NoneTape>());
                     let mut gradients = loss.backward();
                     self.optimizer.update(&mut self.module, &gradients).expect("every gradient");
@@ -98,10 +107,18 @@ macro_rules! network {
             module.load(&mut peers_common::layers(&workload.sizes).into_iter());
             let inputs = peers_common::inputs(workload.rows, $inputs);
             let labels = peers_common::labels(workload.rows, $classes);
+            let values = peers_common::values(workload.rows, $classes);
             let batch = |rows: Range<usize>| {
                 let mut targets = vec![0.0; rows.len() * $classes];
-                for (row, &label) in labels[rows.clone()].iter().enumerate() {
-                    targets[row * $classes + label as usize] = 1.0;
+                match request.workload.objective() {
+                    Objective::CrossEntropy => {
+                        for (row, &label) in labels[rows.clone()].iter().enumerate() {
+                            targets[row * $classes + label as usize] = 1.0;
+                        }
+                    }
+                    Objective::Mse => {
+                        targets.copy_from_slice(&values[rows.start * $classes..rows.end * $classes]);
+                    }
                 }
                 let part = inputs[rows.start * $inputs..rows.end * $inputs].to_vec();
                 (
@@ -109,8 +126,8 @@ macro_rules! network {
                     device.tensor_from_vec(targets, (rows.len(), Const::<$classes>)),
                 )
             };
-            let optimizer =
-                Sgd::new(&module, SgdConfig { lr: request.rate, momentum: None, weight_decay: None });
+            let config = $config { lr: request.rate, weight_decay: None, $($field: $value),* };
+            let optimizer = $optimizer::new(&module, config);
             Box::new(Network {
                 optimizer,
                 gradients: None,
@@ -134,16 +151,34 @@ network!(
     10
 );
 network!(relu_4_16_16_3, ((Linear<4, 16>, ReLU), (Linear<16, 16>, ReLU), Linear<16, 3>), 4, 3);
+network!(
+    tanh_4_32_16_4,
+    ((Linear<4, 32>, Tanh), (Linear<32, 16>, Tanh), Linear<16, 4>),
+    4,
+    4,
+    mse_loss,
+    Adam,
+    AdamConfig { betas: [0.9, 0.999], eps: 1e-8 }
+);
 network!(relu_6_64_8_4, ((Linear<6, 64>, ReLU), (Linear<64, 8>, ReLU), Linear<8, 4>), 6, 4);
 
 fn prepare(request: &Request) -> Result<Box<dyn Model>, String> {
-    use peers_common::Activation::{Relu, Sigmoid};
+    use peers_common::Activation::{Relu, Sigmoid, Tanh};
+    use peers_common::Method;
+    use peers_common::Objective::{CrossEntropy, Mse};
     if request.dtype != "f32" {
         return Err("this program knows f32 alone".to_owned());
     }
     // As dfdx's examples do: "substantially improves performance".
     dfdx::flush_denormals_to_zero();
-    match (request.workload.sizes.as_slice(), request.workload.activation) {
+    let workload = &request.workload;
+    match (workload.sizes.as_slice(), workload.activation) {
+        ([4, 32, 16, 4], Tanh) if (workload.objective(), workload.method()) == (Mse, Method::Adam) => {
+            Ok(tanh_4_32_16_4(request))
+        }
+        _ if (workload.objective(), workload.method()) != (CrossEntropy, Method::Sgd) => {
+            Err("this program knows the mean squared error and Adam in W7 alone".to_owned())
+        }
         ([784, 30, 10], Sigmoid) => Ok(sigmoid_784_30_10(request)),
         ([784, 128, 10], Relu) => Ok(relu_784_128_10(request)),
         ([784, 512, 512, 10], Relu) => Ok(relu_784_512_512_10(request)),

@@ -46,7 +46,12 @@ pub(crate) fn draw(
                 results.workload(name, threads).iter().map(|(program, spread, _)| (*program, spread.median)),
             ),
         };
-        let groups: Vec<_> = results.workloads().into_iter().map(group).collect();
+        // Those with a name; the others are too many for a chart.
+        let groups: Vec<_> =
+            results.workloads().into_iter().filter(|(name, _)| !name.contains(':')).map(group).collect();
+        if groups.is_empty() {
+            continue;
+        }
         let title = format!("Samples per second on {}, chainrule = 1", counted(threads));
         bars(&folder.join(format!("workloads-{threads}.svg")), &title, &groups)?;
         charts.push((format!("workloads-{threads}.svg"), title));

@@ -6,6 +6,7 @@
 
 mod charts;
 mod markdown;
+mod parts;
 mod results;
 mod roof;
 

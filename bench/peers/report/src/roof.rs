@@ -50,6 +50,8 @@ pub(crate) fn intensity(workload: &str) -> Option<f64> {
         "W5" => (&[4, 16, 16, 3], 8, true),
         "W6a" => (&[784, 128, 10], 1, false),
         "W6b" => (&[784, 128, 10], 1000, false),
+        // Adam keeps two more numbers for each weight, but they stay in the first-level cache.
+        "W7" => (&[4, 32, 16, 4], 10_000, true),
         "W8" => (&[6, 64, 8, 4], 1, false),
         _ => return None,
     };
