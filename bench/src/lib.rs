@@ -20,3 +20,19 @@ use ndarray::Array2;
 pub fn random_matrix<T: Scalar>(generator: &mut Generator, rows: usize, columns: usize) -> Array2<T> {
     Array2::from_shape_simple_fn((rows, columns), || T::of(2.0 * generator.uniform() - 1.0))
 }
+
+/// Four significant digits: more would be noise.
+#[must_use]
+pub fn rounded(x: f64) -> f64 {
+    format!("{x:.3e}").parse().unwrap_or(x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_digits_are_kept() {
+        assert_eq!([123_456.0, 0.098_765, 0.0].map(|x| rounded(x).to_string()), ["123500", "0.09877", "0"]);
+    }
+}

@@ -2,8 +2,10 @@
 //! the images are in memory; so it does in the programs of the peers.
 //!
 //! ```text
-//! time_to_accuracy --data-dir data/mnist --goal 98 --threads 2 --seed 1
+//! cargo run --release -p chainrule-bench --bin time_to_accuracy -- --data-dir data/mnist --goal 98 --threads 2 --seed 1
 //! ```
+
+#![forbid(unsafe_code)]
 
 use std::error::Error;
 use std::time::Instant;
@@ -11,9 +13,10 @@ use std::time::Instant;
 use chainrule::layer::Mode;
 use chainrule::random::{Generator, Stream};
 use chainrule::{Activation, CrossEntropy, Descent, Network, Targets, Workspace};
+use chainrule_bench::{peak_rss_megabytes, rounded};
 use chainrule_data::{Split, mnist};
 use clap::Parser;
-use ndarray::{Array2, s};
+use ndarray::{Array2, Axis, Slice};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -112,9 +115,9 @@ fn train(arguments: &Arguments) -> Result<String, Box<dyn Error + Send + Sync>> 
             let stopped = Instant::now();
             let mut correct = 0;
             for start in (0..test.len()).step_by(1000) {
-                let rows = s![start..(start + 1000).min(test.len()), ..];
+                let rows = Slice::from(start..(start + 1000).min(test.len()));
                 let labels = &test.labels()[start..(start + 1000).min(test.len())];
-                let images = test.inputs().slice(rows);
+                let images = test.inputs().slice_axis(Axis(0), rows);
                 let logits = network.forward(&*backend, &images, &mut for_test)?;
                 for (logits, &label) in logits.rows().into_iter().zip(labels) {
                     let most = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
@@ -135,11 +138,11 @@ fn train(arguments: &Arguments) -> Result<String, Box<dyn Error + Send + Sync>> 
         "goal": arguments.goal,
         "recipe": format!("784-{hidden}-10 ReLU, batch {batch}, SGD, rate {rate} to 0 in {epochs} epochs"),
         "seed": arguments.seed,
-        "seconds": reached.map(|(_, seconds)| peers_common::rounded(seconds)),
-        "epochs": reached.map(|(seen, _)| peers_common::rounded(seen as f64 / train.len() as f64)),
+        "seconds": reached.map(|(_, seconds)| rounded(seconds)),
+        "epochs": reached.map(|(seen, _)| rounded(seen as f64 / train.len() as f64)),
         "accuracy": best,
         "compile_seconds": 0.0,
-        "peak_rss_mb": peers_common::rounded(peers_common::peak_rss_megabytes()),
+        "peak_rss_mb": peak_rss_megabytes().map(rounded),
     });
     Ok(line.to_string())
 }
