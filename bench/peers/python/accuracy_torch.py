@@ -10,8 +10,8 @@ import torch
 import mnist
 
 RECIPES = {
-    "97": {"hidden": 64, "batch": 32, "rate": 0.4, "epochs": 2.0, "momentum": 0.0},
-    "98": {"hidden": 128, "batch": 32, "rate": 0.4, "epochs": 5.0, "momentum": 0.0},
+    "97": {"hidden": 64, "batch": 16, "rate": 0.3, "epochs": 1.5, "momentum": 0.0},
+    "98": {"hidden": 128, "batch": 16, "rate": 0.3, "epochs": 4.0, "momentum": 0.0},
 }
 
 
