@@ -92,7 +92,7 @@ fn train(arguments: &Arguments) -> Result<String, Box<dyn Error + Send + Sync>> 
     let (mut inputs, mut labels) = (Array2::zeros((batch, train.features())), vec![0; batch]);
     let mut order: Vec<_> = (0..train.len()).collect();
     let steps_per_epoch = train.len() / batch;
-    #[allow(clippy::cast_sign_loss, reason = "what is negative becomes 0")]
+    #[allow(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "what is negative becomes 0")]
     let steps = (epochs * steps_per_epoch as f64) as usize;
     let (mut testing, mut best, mut reached) = (0.0, 0.0, None);
     for step in 0..steps {
@@ -106,7 +106,7 @@ fn train(arguments: &Arguments) -> Result<String, Box<dyn Error + Send + Sync>> 
             labels[row] = train.labels()[sample];
         }
         let rate = rate * (1.0 - step as f64 / steps as f64);
-        let descent = Descent { rate: rate as f32, decay: 1.0 };
+        let descent = Descent { rate: chainrule::Scalar::of(rate), decay: 1.0 };
         let mode = Mode::Train { seed: arguments.seed, step: step as u64 };
         let targets = Targets::Classes(&labels);
         network.descend(&*backend, &CrossEntropy, &inputs, targets, mode, descent, &mut workspace)?;
