@@ -161,8 +161,9 @@ pub(crate) struct MachineArgs {
 /// Where a network's inputs come from.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ReadArgs {
-    /// A table (CSV, gzipped or not), `-` for one on standard input, `digits` or `mnist`
-    #[arg(default_value = "-", value_name = "CSV|-|digits|mnist")]
+    /// A table (CSV, gzipped or not), an array (NPY), an archive of arrays (NPZ), `-` for a table or an array on standard input, `digits` or
+    /// `mnist`
+    #[arg(default_value = "-", value_name = "PATH|-|digits|mnist")]
     pub(crate) input: String,
 
     /// The folder of MNIST's files, or the one above it (else $CHAINRULE_DATA, else data/mnist)
@@ -176,6 +177,14 @@ pub(crate) struct ReadArgs {
     /// Lines at the start of the table to pass over unread
     #[arg(long, value_name = "LINES", default_value_t = 0)]
     pub(crate) skip: usize,
+
+    /// The names of the inputs and of the targets in an archive (NPZ) [default: x,y]
+    #[arg(long, value_name = "INPUTS,TARGETS", value_delimiter = ',')]
+    pub(crate) arrays: Vec<String>,
+
+    /// The targets of an array (NPY): another one
+    #[arg(long, value_name = "NPY")]
+    pub(crate) targets: Option<PathBuf>,
 
     /// Whether the first row of the table holds names
     #[arg(long, value_enum, default_value_t = Header::Auto)]

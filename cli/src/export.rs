@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use chainrule::Linked;
+use chainrule_data::Step;
 use chainrule_model::{ElementType, Model, check_writable, write_atomically};
 use chainrule_onnx::{ExportOptions, Preprocess, to_onnx};
 use serde_json::json;
@@ -10,7 +11,6 @@ use serde_json::json;
 use crate::args::ExportArgs;
 use crate::failure::Failure;
 use crate::known::Known;
-use crate::preparation::Scaling;
 
 /// `chainrule export`.
 pub(crate) fn command(args: &ExportArgs) -> Result<(), Failure> {
@@ -29,11 +29,11 @@ pub(crate) fn command(args: &ExportArgs) -> Result<(), Failure> {
 fn onnx<T: Linked>(model: &Model) -> Result<Vec<u8>, Failure> {
     let known = Known::<T>::new(model)?;
     let mut options = ExportOptions::default();
-    options = match known.preparation.scaling.clone() {
-        Scaling::None => options,
-        Scaling::Divide { by } => options.preprocess(Preprocess::divide(by)),
-        Scaling::Affine { mean, scale } => options.preprocess(Preprocess::Affine { mean, scale }),
-    };
+    for step in known.preparation.preprocessing.steps() {
+        for step in onnx_steps(step)? {
+            options = options.preprocess(step);
+        }
+    }
     if !known.classes.is_empty() {
         options = options.metadata("classes", json!(known.classes).to_string());
     }
@@ -41,4 +41,19 @@ fn onnx<T: Linked>(model: &Model) -> Result<Vec<u8>, Failure> {
         options = options.metadata("inputs", json!(encoder.input_names()).to_string());
     }
     Ok(to_onnx(&known.network, &options)?)
+}
+
+/// A step of preprocessing as ONNX has it: (x − mean) / scale, then a matrix.
+fn onnx_steps(step: &Step) -> Result<Vec<Preprocess>, Failure> {
+    let centred = |mean: &[f64]| Preprocess::Affine { mean: mean.to_vec(), scale: vec![1.0; mean.len()] };
+    Ok(match (step, step.matrix()) {
+        (Step::Divide { by }, _) => vec![Preprocess::divide(*by)],
+        (Step::Scale { offset, divisor }, _) => {
+            vec![Preprocess::Affine { mean: offset.clone(), scale: divisor.clone() }]
+        }
+        (Step::Pca { mean, .. } | Step::Zca { mean, .. }, Some(matrix)) => {
+            vec![centred(mean), Preprocess::Matrix(matrix)]
+        }
+        _ => return Err(Failure::Other("this version cannot write such preprocessing as ONNX".to_owned())),
+    })
 }

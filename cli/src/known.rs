@@ -1,20 +1,22 @@
 //! A model file as it is used: the network, what goes before it, and what its outputs mean.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::Path;
 
 use chainrule::{Activation, Backend, LayerConfig, Linked, Network};
 use chainrule_data::csv::{self, Reader};
-use chainrule_data::{Encoder, Table};
+use chainrule_data::npy::{self, Npz};
+use chainrule_data::{Answers, Encoder, Preprocessing, Step, Table, Task as DataTask};
 use chainrule_model::{Model, Task};
 use ndarray::{Array2, ArrayRef1};
 
 use crate::args::ReadArgs;
+use crate::arrays;
 use crate::config::Delimiter;
 use crate::failure::Failure;
 use crate::preparation::Preparation;
-use crate::source::{Source, labelled};
+use crate::source::{Part, Source, labelled};
 
 /// At most so many numbers of a layer are computed at once.
 const CHUNK: usize = 1 << 22;
@@ -131,9 +133,12 @@ impl<T: Linked> Known<T> {
         let source = Source::parse(std::slice::from_ref(&args.input))?;
         if let Some(data) = labelled::<T>(&source, args.data_dir.as_deref())? {
             // What is read here is divided already: the network has to expect just that.
-            if data.features() != self.network.input_size()
+            let steps = self.preparation.preprocessing.steps();
+            let divided = source.divided_by();
+            let as_trained = matches!(steps.first(), Some(Step::Divide { by }) if Some(*by) == divided);
+            if data.features() != self.preparation.columns(self.network.input_size())
                 || data.class_names() != self.classes
-                || source.scaling().as_ref() != Some(&self.preparation.scaling)
+                || !as_trained
             {
                 let found = format!(
                     "a network of {} inputs that was trained on other data",
@@ -143,14 +148,66 @@ impl<T: Linked> Known<T> {
                 return Err(Failure::unfit(&self.place, found, expected));
             }
             let (inputs, labels) = data.into_parts();
+            let inputs = Preprocessing::new(steps[1..].to_vec())?.transform(inputs)?;
             let truth = Truth::Classes(labels.into_iter().map(Some).collect());
             return each(&Rows { inputs, truth });
         }
+        let path = Path::new(&args.input);
+        if matches!(source, Source::Arrays(_)) {
+            return each(&self.read_arrays(args, path)?);
+        }
+        let (name, raw): (&str, Box<dyn Read>) = if args.input == "-" {
+            ("standard input", Box::new(io::stdin()))
+        } else {
+            (&args.input, Box::new(File::open(path).map_err(|cause| Failure::reading(path, cause))?))
+        };
+        let mut raw = BufReader::new(raw);
+        if raw.fill_buf().map_err(|cause| Failure::reading(path, cause))?.starts_with(b"\x93NUMPY") {
+            let inputs = npy::from_reader(raw, name)?;
+            return each(&self.prepare_arrays(name, inputs, Truth::None)?);
+        }
         let Some(encoder) = &self.preparation.encoder else {
             let found = "a network that was not trained on a table";
-            return Err(Failure::unfit(&self.place, found, "digits or mnist as its data"));
+            return Err(Failure::unfit(&self.place, found, "digits, mnist or arrays (NPY, NPZ) as its data"));
         };
-        self.read_table(args, encoder, each)
+        self.read_table(args, encoder, name, raw, each)
+    }
+
+    /// Reads an array, or an archive of the inputs and perhaps the targets.
+    fn read_arrays(&self, args: &ReadArgs, path: &Path) -> Result<Rows<T>, Failure> {
+        let mut archive = if arrays::is_archive(path) { Some(Npz::open(path)?) } else { None };
+        let [x, y] = arrays::names(&args.arrays)?;
+        let inputs = match &mut archive {
+            Some(archive) => archive.read(x)?,
+            None => npy::read(path)?,
+        };
+        let task = if self.classes.is_empty() { DataTask::Values } else { DataTask::Classes };
+        let answers = match &mut archive {
+            Some(archive) if archive.names().iter().any(|name| name == y) => {
+                Some(archive.read_answers(y, task)?)
+            }
+            Some(_) => None,
+            None => args.targets.as_ref().map(|targets| npy::read_answers(targets, task)).transpose()?,
+        };
+        let Some(answers) = answers else { return self.prepare_arrays(&args.input, inputs, Truth::None) };
+        let Part { inputs, answers, .. } = arrays::fitting(inputs, answers, path)?;
+        let truth = match answers {
+            Answers::Classes(labels) => {
+                let known = |label| (label < self.classes.len()).then_some(label);
+                Truth::Classes(labels.into_iter().map(known).collect())
+            }
+            Answers::Values(values) => Truth::Values(values),
+        };
+        self.prepare_arrays(&args.input, inputs, truth)
+    }
+
+    /// Makes rows for the network of an array.
+    fn prepare_arrays(&self, place: &str, inputs: Array2<T>, truth: Truth<T>) -> Result<Rows<T>, Failure> {
+        let columns = self.preparation.columns(self.network.input_size());
+        if inputs.ncols() != columns {
+            return Err(Failure::unfit(place, format!("{} columns", inputs.ncols()), columns.to_string()));
+        }
+        Ok(Rows { inputs: self.preparation.preprocessing.transform(inputs)?, truth })
     }
 
     /// Reads a table.
@@ -158,6 +215,8 @@ impl<T: Linked> Known<T> {
         &self,
         args: &ReadArgs,
         encoder: &Encoder,
+        name: &str,
+        raw: impl Read,
         mut each: impl FnMut(&Rows<T>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let delimiter = args.delimiter.or(self.preparation.delimiter).unwrap_or(Delimiter(b','));
@@ -166,12 +225,6 @@ impl<T: Linked> Known<T> {
             .skip(args.skip)
             .header(args.header.into())
             .expect(encoder);
-        let (name, raw): (&str, Box<dyn Read>) = if args.input == "-" {
-            ("standard input", Box::new(io::stdin()))
-        } else {
-            let path = Path::new(&args.input);
-            (&args.input, Box::new(File::open(path).map_err(|cause| Failure::reading(path, cause))?))
-        };
         let mut reader = Reader::from_reader(raw, name, &options)?;
         while let Some(table) = reader.next_table::<T>(self.rows)? {
             each(&self.prepare(encoder, table)?)?;
@@ -190,8 +243,7 @@ impl<T: Linked> Known<T> {
         } else {
             Truth::Classes(encoder.known_classes(&table)?)
         };
-        let mut inputs = encoder.encode_inputs(table)?;
-        self.preparation.scaling.apply(&mut inputs);
+        let inputs = self.preparation.preprocessing.transform(encoder.encode_inputs(table)?)?;
         Ok(Rows { inputs, truth })
     }
 }

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod arrays;
 mod auto;
 mod backends;
 mod check;

@@ -1,11 +1,13 @@
 //! What is done to data before a network sees them, kept with the network; and what is done to the numbers it shall predict.
 
+use std::error::Error;
+
 use chainrule::{Activation, LayerConfig, Network, Scalar};
-use chainrule_data::Encoder;
+use chainrule_data::{Encoder, Method, Preprocessing, Step};
 use ndarray::{Array2, ArrayRef2, Axis};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Delimiter, ScalingKind};
+use crate::config::{Delimiter, Methods};
 use crate::failure::Failure;
 
 /// What is done to a source before a network sees it.
@@ -16,109 +18,50 @@ pub(crate) struct Preparation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) encoder: Option<Encoder>,
     /// What is done to the inputs.
-    pub(crate) scaling: Scaling,
+    pub(crate) preprocessing: Preprocessing,
     /// The character between a table's fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) delimiter: Option<Delimiter>,
 }
 
-/// What is done to inputs.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) enum Scaling {
-    /// Nothing.
-    #[default]
-    None,
-    /// x / by
-    Divide {
-        /// The divisor.
-        by: f64,
-    },
-    /// (x − mean) / scale, for each input.
-    Affine {
-        /// What is subtracted: the means over the training data, or the least values.
-        mean: Vec<f64>,
-        /// What it is divided by: the standard deviations, or the ranges; 1 for an input that is constant.
-        scale: Vec<f64>,
-    },
-}
-
-impl Scaling {
-    /// Fitted on rows of training data.
-    pub(crate) fn fit<T: Scalar>(kind: ScalingKind, inputs: &ArrayRef2<T>, rows: &[usize]) -> Self {
-        let columns = inputs.columns().into_iter().map(|column| {
-            let values: Vec<f64> = rows.iter().map(|&row| column[row].as_f64()).collect();
-            match kind {
-                ScalingKind::MinMax => {
-                    let (low, high) =
-                        values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| {
-                            (low.min(x), high.max(x))
-                        });
-                    (low, divisor(high - low))
-                }
-                _ => moments(&values),
-            }
-        });
-        let (mean, scale) = columns.unzip();
-        if kind == ScalingKind::None { Self::None } else { Self::Affine { mean, scale } }
-    }
-
-    /// Scales rows of as many inputs as this knows.
-    pub(crate) fn apply<T: Scalar>(&self, rows: &mut ArrayRef2<T>) {
-        match self {
-            Self::None => {}
-            Self::Divide { by } => rows.mapv_inplace(|x| x / T::of(*by)),
-            Self::Affine { mean, scale } => {
-                for mut row in rows.rows_mut() {
-                    for ((x, mean), scale) in row.iter_mut().zip(mean).zip(scale) {
-                        *x = T::of((x.as_f64() - mean) / scale);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Whether it is for rows of that many inputs, and its numbers are such that it makes sense.
-    pub(crate) fn is_sound(&self, inputs: usize) -> bool {
-        let divides = |x: &f64| x.is_finite() && *x != 0.0;
-        match self {
-            Self::None => true,
-            Self::Divide { by } => divides(by),
-            Self::Affine { mean, scale } => {
-                mean.len() == inputs
-                    && scale.len() == inputs
-                    && mean.iter().all(|x| x.is_finite())
-                    && scale.iter().all(divides)
-            }
-        }
-    }
-}
-
 impl Preparation {
+    /// How many numbers a row has before anything is done to it, for a network of so many inputs.
+    pub(crate) fn columns(&self, inputs: usize) -> usize {
+        self.preprocessing.inputs().unwrap_or(inputs)
+    }
+
     /// Refuses what cannot be for a network of so many inputs.
     pub(crate) fn check(&self, inputs: usize, place: &str) -> Result<(), Failure> {
-        if let Some(encoder) = self.encoder.as_ref().filter(|encoder| encoder.inputs() != inputs) {
-            let found = format!("columns that make {} inputs", encoder.inputs());
-            return Err(Failure::unfit(place, found, format!("{inputs}, as the network has")));
+        let columns = self.encoder.as_ref().map_or_else(|| self.columns(inputs), Encoder::inputs);
+        if self.columns(columns) != columns {
+            let found = format!("preprocessing of {} columns", self.columns(columns));
+            return Err(Failure::unfit(place, found, format!("{columns}, as the columns of the table make")));
         }
-        if !self.scaling.is_sound(inputs) {
-            let expected = format!("finite numbers for {inputs} inputs, none to divide by 0");
-            return Err(Failure::unfit(place, "another scaling", expected));
+        if self.preprocessing.outputs(columns) != inputs {
+            let found = format!("columns that make {} inputs", self.preprocessing.outputs(columns));
+            return Err(Failure::unfit(place, found, format!("{inputs}, as the network has")));
         }
         Ok(())
     }
 }
 
-/// The mean and the standard deviation; 1 where that is 0.
-fn moments(values: &[f64]) -> (f64, f64) {
-    let n = values.len().max(1) as f64;
-    let mean = values.iter().map(|x| x / n).sum::<f64>();
-    let deviation = values.iter().map(|x| (x - mean) * (x - mean) / n).sum::<f64>().sqrt();
-    (mean, divisor(deviation))
+/// Fits what is to be done to inputs on the rows that are trained on, and does it to all of them.
+pub(crate) fn fit<T: Scalar>(
+    methods: &Methods,
+    inputs: Array2<T>,
+    rows: Option<&[usize]>,
+) -> Result<(Preprocessing, Array2<T>), Failure> {
+    let fitted = Preprocessing::fit_with(&methods.0, &inputs, rows, &eigen)?;
+    let inputs = fitted.transform(inputs)?;
+    Ok((fitted, inputs))
 }
 
-fn divisor(x: f64) -> f64 {
-    if x > 0.0 && x.is_finite() { x } else { 1.0 }
+/// The eigenvalues and eigenvectors of a symmetric matrix, by LAPACK where it is linked.
+fn eigen(matrix: &Array2<f64>) -> Result<(Vec<f64>, Array2<f64>), Box<dyn Error + Send + Sync>> {
+    #[cfg(any(feature = "openblas-system", feature = "openblas-static"))]
+    return Ok(chainrule::blas::linalg::symmetric_eigen(matrix)?);
+    #[cfg(not(any(feature = "openblas-system", feature = "openblas-static")))]
+    Ok(chainrule_data::symmetric_eigen(matrix)?)
 }
 
 /// The means and standard deviations of numbers to predict: networks are trained on (y − mean) / deviation.
@@ -130,16 +73,22 @@ pub(crate) struct TargetScale {
 
 impl TargetScale {
     /// Fitted on the numbers of training data.
-    pub(crate) fn fit<T: Scalar>(values: &ArrayRef2<T>) -> Self {
-        let columns = values.columns().into_iter();
-        let (mean, deviation) =
-            columns.map(|column| moments(&column.iter().map(|y| y.as_f64()).collect::<Vec<_>>())).unzip();
-        Self { mean, deviation }
+    pub(crate) fn fit<T: Scalar>(values: &ArrayRef2<T>) -> Result<Self, Failure> {
+        let fitted = Preprocessing::fit(&[Method::Standardise], values, None)?;
+        match fitted.steps() {
+            [Step::Scale { offset, divisor }] => {
+                Ok(Self { mean: offset.clone(), deviation: divisor.clone() })
+            }
+            _ => Err(Failure::Other("numbers to predict have no mean and deviation".to_owned())),
+        }
     }
 
     /// y ← (y − mean) / deviation
     pub(crate) fn apply<T: Scalar>(&self, values: &mut ArrayRef2<T>) {
-        Scaling::Affine { mean: self.mean.clone(), scale: self.deviation.clone() }.apply(values);
+        let numbers = self.mean.iter().zip(&self.deviation);
+        for (mut column, (mean, deviation)) in values.axis_iter_mut(Axis(1)).zip(numbers) {
+            column.mapv_inplace(|y| T::of((y.as_f64() - mean) / deviation));
+        }
     }
 
     /// y ← y · deviation + mean
@@ -182,24 +131,21 @@ mod tests {
     use ndarray::array;
 
     #[test]
-    fn scalings_are_fitted_on_the_rows_given() {
-        let x = array![[1.0, 5.0], [3.0, 5.0], [99.0, 99.0]];
-        let scaling = Scaling::fit(ScalingKind::Standard, &x, &[0, 1]);
-        assert_eq!(scaling, Scaling::Affine { mean: vec![2.0, 5.0], scale: vec![1.0, 1.0] });
-        let mut scaled = x.clone();
-        scaling.apply(&mut scaled);
-        assert_eq!(scaled, array![[-1.0, 0.0], [1.0, 0.0], [97.0, 94.0]]);
-        assert!(scaling.is_sound(2) && !scaling.is_sound(3));
-        assert!(!Scaling::Divide { by: 0.0 }.is_sound(1));
-        let scaling = Scaling::fit(ScalingKind::MinMax, &x, &[0, 1]);
-        assert_eq!(scaling, Scaling::Affine { mean: vec![1.0, 5.0], scale: vec![2.0, 1.0] });
-        assert_eq!(Scaling::fit(ScalingKind::None, &x, &[0]), Scaling::None);
+    fn what_contradicts_itself_is_refused() {
+        let x = array![[1.0, 5.0, 2.0], [3.0, 4.0, 1.0], [9.0, 1.0, 1.0], [2.0, 2.0, 2.0]];
+        let (preprocessing, inputs) = fit(&"standardise then pca:2".parse().unwrap(), x, None).unwrap();
+        assert_eq!(inputs.dim(), (4, 2));
+        let preparation = Preparation { preprocessing, ..Preparation::default() };
+        preparation.check(2, "file").unwrap();
+        assert_eq!(preparation.columns(2), 3);
+        let error = preparation.check(3, "file").unwrap_err();
+        assert!(error.to_string().contains("columns that make 2 inputs, expected 3"), "{error}");
     }
 
     #[test]
     fn the_last_layer_takes_the_scale_of_the_targets_in() {
         let y = array![[10.0, -1.0], [30.0, 5.0]];
-        let scale = TargetScale::fit(&y);
+        let scale = TargetScale::fit(&y).unwrap();
         let mut scaled = y.clone();
         scale.apply(&mut scaled);
         assert_eq!(scaled, array![[-1.0, -1.0], [1.0, 1.0]]);

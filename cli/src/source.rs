@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use chainrule::random::{Generator, Stream};
 use chainrule::{Dataset, Scalar, TrainerConfig, balanced_weights};
-use chainrule_data::{Answers, LabelledData, Split, digits_split, mnist};
+use chainrule_data::{Answers, LabelledData, Preprocessing, Split, Step, digits_split, mnist};
 use ndarray::{Array2, Axis};
 
-use crate::config::{ClassWeights, DataSection, PreprocessingSection};
+use crate::arrays;
+use crate::config::{ClassWeights, DataSection, Methods, PreprocessingSection};
 use crate::failure::Failure;
-use crate::preparation::{Preparation, Scaling, TargetScale};
+use crate::preparation::{Preparation, TargetScale, fit};
 use crate::recipe::{Recipe, Task};
 use crate::table;
 
@@ -19,6 +20,7 @@ pub(crate) enum Source {
     Digits,
     Mnist(MnistSplit),
     Table(Vec<PathBuf>),
+    Arrays(Vec<PathBuf>),
 }
 
 /// How MNIST's 60,000 training images and 10,000 test images are used.
@@ -32,9 +34,9 @@ pub(crate) enum MnistSplit {
     Kaggle,
 }
 
-/// Grey values become numbers from 0 to 1.
-const DIGITS: Scaling = Scaling::Divide { by: 16.0 };
-const MNIST: Scaling = Scaling::Divide { by: 255.0 };
+/// The largest grey values; each is divided by it when it is read.
+const DIGITS: f64 = 16.0;
+const MNIST: f64 = 255.0;
 
 const KAGGLE: usize = 42_000;
 const KAGGLE_DEV: usize = 1_000;
@@ -49,7 +51,11 @@ impl Source {
             [name, other] | [other, name] if name == "digits" || name == "mnist" => Err(Failure::Usage(
                 format!("`{name}` stands alone, found `{other}` beside it (a file of that name is ./{name})"),
             )),
-            paths => Ok(Self::Table(paths.iter().map(PathBuf::from).collect())),
+            paths => {
+                let arrays = paths.iter().any(|path| arrays::are_in(path));
+                let paths = paths.iter().map(PathBuf::from).collect();
+                Ok(if arrays { Self::Arrays(paths) } else { Self::Table(paths) })
+            }
         }
     }
 
@@ -61,7 +67,7 @@ impl Source {
                 let plain = Recipe::plain(&[128], 0.1, 10);
                 Some(Recipe { trainer: TrainerConfig { batch_size: 32, ..plain.trainer }, ..plain })
             }
-            Self::Table(_) => None,
+            Self::Table(_) | Self::Arrays(_) => None,
         }
     }
 
@@ -70,18 +76,18 @@ impl Source {
         match self {
             Self::Digits => "digits".to_owned(),
             Self::Mnist(_) => "mnist".to_owned(),
-            Self::Table(paths) => {
+            Self::Table(paths) | Self::Arrays(paths) => {
                 paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" and ")
             }
         }
     }
 
-    /// What its reader has done to the numbers, where that does not depend on the data.
-    pub(crate) fn scaling(&self) -> Option<Scaling> {
+    /// What its reader has divided the numbers by.
+    pub(crate) fn divided_by(&self) -> Option<f64> {
         match self {
             Self::Digits => Some(DIGITS),
             Self::Mnist(_) => Some(MNIST),
-            Self::Table(_) => None,
+            Self::Table(_) | Self::Arrays(_) => None,
         }
     }
 
@@ -90,7 +96,7 @@ impl Source {
         match self {
             Self::Digits => Some(8),
             Self::Mnist(_) => Some(28),
-            Self::Table(_) => None,
+            Self::Table(_) | Self::Arrays(_) => None,
         }
     }
 
@@ -105,9 +111,13 @@ impl Source {
             Self::Digits => Data::labelled("digits", digits_split(wanted.seed), DIGITS)?,
             Self::Mnist(split) => mnist_data(*split, section.data_dir.as_deref(), wanted.seed)?,
             Self::Table(paths) => return table::load(paths, section, preprocessing, wanted),
+            Self::Arrays(paths) => return arrays::load(paths, section, preprocessing, wanted),
         };
         if wanted.validation > 0.0 && data.validation.is_none() {
             data.hold_out(wanted.validation, wanted.seed)?;
+        }
+        if let Some(methods) = &preprocessing.scaling {
+            data.preprocess(methods)?;
         }
         if section.class_weights == Some(ClassWeights::Balanced) {
             data.balance()?;
@@ -152,6 +162,11 @@ impl<T: Scalar> Part<T> {
         Self::new(self.inputs.select(Axis(0), rows), answers)
     }
 
+    /// Those for training, validation and test, where there are any.
+    pub(crate) fn held_out(&self, rows: &chainrule::Split) -> [Option<Self>; 3] {
+        [&rows.train, &rows.validation, &rows.test].map(|rows| (!rows.is_empty()).then(|| self.select(rows)))
+    }
+
     /// As the library takes them.
     pub(crate) fn dataset(&self) -> Result<Dataset<'_, T>, Failure> {
         let data = match &self.answers {
@@ -182,7 +197,8 @@ pub(crate) struct Data<T> {
 }
 
 impl<T: Scalar> Data<T> {
-    fn labelled(place: &str, split: Split<T>, scaling: Scaling) -> Result<Self, Failure> {
+    fn labelled(place: &str, split: Split<T>, by: f64) -> Result<Self, Failure> {
+        let preprocessing = Preprocessing::new(vec![Step::Divide { by }])?;
         let class_names = split.train.class_names().to_vec();
         let feature_names = split.train.feature_names().to_vec();
         if class_names.len() < 2 {
@@ -199,7 +215,7 @@ impl<T: Scalar> Data<T> {
             class_names,
             feature_names,
             target_names: Vec::new(),
-            preparation: Preparation { scaling, ..Preparation::default() },
+            preparation: Preparation { preprocessing, ..Preparation::default() },
             target_scale: None,
         })
     }
@@ -222,6 +238,18 @@ impl<T: Scalar> Data<T> {
         let split = split(&self.train.answers, share, 0.0, seed)?;
         self.validation = Some(self.train.select(&split.validation));
         self.train = self.train.select(&split.train);
+        Ok(())
+    }
+
+    /// Fits more preprocessing on the training data, and does it to all.
+    fn preprocess(&mut self, methods: &Methods) -> Result<(), Failure> {
+        let (more, inputs) = fit(methods, std::mem::take(&mut self.train.inputs), None)?;
+        self.train.inputs = inputs;
+        for part in [&mut self.validation, &mut self.test].into_iter().flatten() {
+            part.inputs = more.transform(std::mem::take(&mut part.inputs))?;
+        }
+        let steps = [self.preparation.preprocessing.steps(), more.steps()].concat();
+        self.preparation.preprocessing = Preprocessing::new(steps)?;
         Ok(())
     }
 
@@ -297,7 +325,7 @@ pub(crate) fn labelled<T: Scalar>(
     match source {
         Source::Digits => Ok(Some(chainrule_data::digits())),
         Source::Mnist(_) => Ok(Some(mnist::load(mnist::find_dir(folder)?)?.test)),
-        Source::Table(_) => Ok(None),
+        Source::Table(_) | Source::Arrays(_) => Ok(None),
     }
 }
 

@@ -4,18 +4,19 @@ use std::path::{Path, PathBuf};
 
 use chainrule::Scalar;
 use chainrule_data::{
-    Answers, Encoded, Encoder, EncoderOptions, FillCategories, FillNumbers, Table, Target, csv,
+    Answers, Encoded, Encoder, EncoderOptions, FillCategories, FillNumbers, Preprocessing, Table, Target,
+    Task, csv,
 };
 
 use crate::config::{
     ClassWeights, DataSection, Delimiter, Missing, PreprocessingSection, TaskKind, UnknownCategories,
 };
 use crate::failure::Failure;
-use crate::preparation::{Preparation, Scaling, TargetScale};
+use crate::preparation::{Preparation, TargetScale, fit};
 use crate::source::{Data, Part, Wanted, split};
 
-/// The share of a single table that is held out to test with.
-const TEST_SHARE: f64 = 0.2;
+/// The share of a single table or archive that is held out to test with.
+pub(crate) const TEST_SHARE: f64 = 0.2;
 
 /// How a table is to be read.
 pub(crate) fn options(section: &DataSection, preprocessing: &PreprocessingSection) -> csv::Options {
@@ -27,14 +28,19 @@ pub(crate) fn options(section: &DataSection, preprocessing: &PreprocessingSectio
         .categorical(section.categorical.iter().map(column))
         .ignore(section.ignore.iter().map(column))
         .skip(section.skip.unwrap_or(0))
-        .task(match section.task {
-            Some(TaskKind::Classification) => chainrule_data::Task::Classes,
-            Some(TaskKind::Regression) => chainrule_data::Task::Values,
-            None => chainrule_data::Task::Auto,
-        });
+        .task(section.task.map_or(Task::Auto, Into::into));
     match preprocessing.missing.unwrap_or_default() {
         Missing::Refuse => options,
         _ => options.missing(&csv::MISSING),
+    }
+}
+
+impl From<TaskKind> for Task {
+    fn from(kind: TaskKind) -> Self {
+        match kind {
+            TaskKind::Classification => Self::Classes,
+            TaskKind::Regression => Self::Values,
+        }
     }
 }
 
@@ -78,17 +84,16 @@ pub(crate) fn load<T: Scalar>(
     // What is held out for validation is a share of what is left.
     let rows = split(&answers, wanted.validation * (1.0 - test_share), test_share, wanted.seed)?;
     let encoder = Encoder::fit(&table, Some(&rows.train), &encoding)?;
-    let Encoded { mut inputs, answers, .. } = encoder.encode(table)?;
+    let Encoded { inputs, answers, .. } = encoder.encode(table)?;
     let answers = answers.ok_or_else(|| Failure::unfit(place.clone(), "no target", "a column to predict"))?;
-    let scaling = Scaling::fit(preprocessing.scaling.unwrap_or_default(), &inputs, &rows.train);
-    scaling.apply(&mut inputs);
-    let all = Part::new(inputs, answers);
-    let part = |rows: &[usize]| (!rows.is_empty()).then(|| all.select(rows));
+    let methods = preprocessing.scaling.clone().unwrap_or_default();
+    let (steps, inputs) = fit(&methods, inputs, Some(&rows.train))?;
+    let [train, validation, test] = Part::new(inputs, answers).held_out(&rows);
+    let train = train.ok_or_else(|| Failure::unfit(place.clone(), "no rows", "some to train on"))?;
     let test = match second {
-        Some(path) => Some(second_table(path, &options, &encoder, &scaling)?),
-        None => part(&rows.test),
+        Some(path) => Some(second_table(path, &options, &encoder, &steps)?),
+        None => test,
     };
-    let (train, validation) = (all.select(&rows.train), part(&rows.validation));
     let class_names = encoder.class_names().unwrap_or_default().to_vec();
     if class_names.len() == 1 {
         return Err(Failure::unfit(place, "1 class", "at least 2"));
@@ -105,14 +110,18 @@ pub(crate) fn load<T: Scalar>(
         class_names,
         feature_names: encoder.input_names(),
         target_names,
-        preparation: Preparation { encoder: Some(encoder), scaling, delimiter: section.delimiter },
+        preparation: Preparation {
+            encoder: Some(encoder),
+            preprocessing: steps,
+            delimiter: section.delimiter,
+        },
         target_scale: None,
     };
     if section.class_weights == Some(ClassWeights::Balanced) {
         data.balance()?;
     }
     if let (Answers::Values(values), false) = (&data.train.answers, preprocessing.raw_targets == Some(true)) {
-        data.target_scale = Some(TargetScale::fit(values));
+        data.target_scale = Some(TargetScale::fit(values)?);
     }
     Ok(data)
 }
@@ -122,14 +131,13 @@ fn second_table<T: Scalar>(
     path: &Path,
     options: &csv::Options,
     encoder: &Encoder,
-    scaling: &Scaling,
+    steps: &Preprocessing,
 ) -> Result<Part<T>, Failure> {
     let table: Table<T> = csv::table(path, &options.clone().expect(encoder))?;
-    let Encoded { mut inputs, answers, .. } = encoder.encode(table)?;
+    let Encoded { inputs, answers, .. } = encoder.encode(table)?;
     let place = path.display().to_string();
     let answers = answers.ok_or_else(|| Failure::unfit(place, "no target", "a column to test with"))?;
-    scaling.apply(&mut inputs);
-    Ok(Part::new(inputs, answers))
+    Ok(Part::new(steps.transform(inputs)?, answers))
 }
 
 impl<T: Scalar> Part<T> {

@@ -13,6 +13,7 @@ use chainrule_model::{Checkpoint, Description, Model, check_writable, write_atom
 use chainrule_report::Run;
 
 use crate::args::{Dtype, Header, MachineArgs, TrainArgs};
+use crate::arrays::is_archive;
 use crate::auto;
 use crate::failure::Failure;
 use crate::interrupt;
@@ -478,6 +479,14 @@ fn use_command(model: &Path, plan: &Plan) -> Result<String, Failure> {
             }
             if let Some(header) = section.header.filter(|&header| header != Header::Auto) {
                 words.extend(["--header".to_owned(), header.to_string()]);
+            }
+        }
+        Source::Arrays(paths) => {
+            // Of two NPY files the first has the inputs, of two archives the last is to test with.
+            let data = if paths.iter().any(|path| is_archive(path)) { paths.last() } else { paths.first() };
+            words.extend(data.map(|data| path(data)));
+            if !section.arrays.is_empty() {
+                words.extend(["--arrays".to_owned(), section.arrays.join(",")]);
             }
         }
     }

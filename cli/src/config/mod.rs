@@ -18,10 +18,10 @@ pub(crate) use layers::Layers;
 pub(crate) use nearest::{suggestion, suggestion_in};
 pub(crate) use sections::{
     ClassWeights, DataSection, MachineSection, Missing, NetworkSection, OutputSection, PreprocessingSection,
-    ScalingKind, TaskKind, TrainingFlags, UnknownCategories,
+    TaskKind, TrainingFlags, UnknownCategories,
 };
 pub(crate) use values::{
-    BatchSize, Delimiter, Hidden, Output, Sizes, WholeRun, not_negative, positive, share, size,
+    BatchSize, Delimiter, Hidden, Methods, Output, Sizes, WholeRun, not_negative, positive, share, size,
 };
 
 /// A run as a file describes it.

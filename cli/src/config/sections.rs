@@ -6,7 +6,7 @@ use chainrule::{Activation, EarlyStopping, Initializer, Monitor, OptimizerConfig
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use super::{BatchSize, Delimiter, Hidden, Layers, Output, WholeRun, not_negative, positive, share};
+use super::{BatchSize, Delimiter, Hidden, Layers, Methods, Output, WholeRun, not_negative, positive, share};
 use crate::args::{Dtype, Header};
 
 /// Each field from the first, else from the second.
@@ -21,7 +21,8 @@ macro_rules! or {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct DataSection {
-    /// `digits` (1,797 images, embedded), `mnist` (four IDX files), or one or two tables (CSV) to train and to test with
+    /// `digits` (1,797 images, embedded), `mnist` (four IDX files), one or two tables (CSV) or archives (NPZ) to train and to test with, or two
+    /// arrays (NPY), the inputs and the targets
     #[arg(value_name = "digits|mnist|PATH", num_args = 1..=2,
           required_unless_present_any = ["preset", "config", "resume"])]
     pub(crate) source: Vec<String>,
@@ -66,6 +67,11 @@ pub(crate) struct DataSection {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) delimiter: Option<Delimiter>,
 
+    /// The names of the inputs and of the targets in archives (NPZ) [default: x,y]
+    #[arg(long, value_name = "INPUTS,TARGETS", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) arrays: Vec<String>,
+
     /// Whether the first row holds names [default: auto]
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,6 +103,7 @@ impl DataSection {
             validation_share: self.validation_share.or(under.validation_share),
             class_weights: self.class_weights.or(under.class_weights),
             delimiter: self.delimiter.or(under.delimiter),
+            arrays: or(self.arrays, under.arrays),
             header: self.header.or(under.header),
             skip: self.skip.or(under.skip),
             data_dir: self.data_dir.or(under.data_dir),
@@ -127,12 +134,13 @@ pub(crate) enum ClassWeights {
 /// What is done to numbers before the network sees them.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-#[command(next_help_heading = "Preprocessing of tables")]
+#[command(next_help_heading = "Preprocessing")]
 pub(crate) struct PreprocessingSection {
-    /// What is done to each feature [default: standard]
-    #[arg(long, value_enum, value_name = "HOW")]
+    /// What is done to the features, fitted on the rows that are trained on: standardise, min-max[:LOW,HIGH], divide:BY, pca[:COMPONENTS],
+    /// pca-whiten[:COMPONENTS], zca[:EPSILON], several with ` then `, or none [default: standardise]
+    #[arg(long, value_name = "HOW")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) scaling: Option<ScalingKind>,
+    pub(crate) scaling: Option<Methods>,
 
     /// What stands for missing values [default: refuse]
     #[arg(long, value_enum, value_name = "HOW")]
@@ -154,19 +162,6 @@ impl PreprocessingSection {
     pub(crate) fn over(self, under: Self) -> Self {
         or!(self, under; scaling, missing, unknown_categories, raw_targets)
     }
-}
-
-/// What is done to features.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum ScalingKind {
-    /// Less its mean, divided by its standard deviation
-    #[default]
-    Standard,
-    /// From 0 to 1
-    MinMax,
-    /// Nothing
-    None,
 }
 
 /// What stands for missing values.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chainrule::Activation;
+use chainrule_data::Method;
 use serde::{Deserialize, Serialize};
 
 /// No layer has more units: beyond, a slip of the keyboard is more likely.
@@ -158,6 +159,46 @@ impl TryFrom<String> for Delimiter {
 impl From<Delimiter> for String {
     fn from(Delimiter(character): Delimiter) -> Self {
         if character == b'\t' { "tab".to_owned() } else { char::from(character).to_string() }
+    }
+}
+
+/// What is done to features, one after the other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Methods(pub(crate) Vec<Method>);
+
+impl Default for Methods {
+    /// Each less its mean, divided by its standard deviation.
+    fn default() -> Self {
+        Self(vec![Method::Standardise])
+    }
+}
+
+impl FromStr for Methods {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self(Vec::new()));
+        }
+        let method =
+            |text: &str| text.trim().parse().map_err(|error: chainrule_data::Error| error.to_string());
+        text.split(" then ").map(method).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl TryFrom<String> for Methods {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Methods> for String {
+    fn from(Methods(methods): Methods) -> Self {
+        let methods: Vec<_> = methods.iter().map(ToString::to_string).collect();
+        if methods.is_empty() { "none".to_owned() } else { methods.join(" then ") }
     }
 }
 
