@@ -7,9 +7,9 @@ use chainrule_data::npy::{self, Npz};
 use chainrule_data::{Answers, Task};
 use ndarray::Array2;
 
-use crate::config::{ClassWeights, DataSection, PreprocessingSection};
+use crate::config::{DataSection, PreprocessingSection};
 use crate::failure::Failure;
-use crate::preparation::{Preparation, TargetScale, fit};
+use crate::preparation::{Preparation, fit};
 use crate::source::{Data, Part, Wanted, split};
 use crate::table::TEST_SHARE;
 
@@ -84,12 +84,7 @@ pub(crate) fn load<T: Scalar>(
         preparation: Preparation { preprocessing: steps, ..Preparation::default() },
         target_scale: None,
     };
-    if section.class_weights == Some(ClassWeights::Balanced) {
-        data.balance()?;
-    }
-    if let (Answers::Values(values), false) = (&data.train.answers, preprocessing.raw_targets == Some(true)) {
-        data.target_scale = Some(TargetScale::fit(values)?);
-    }
+    data.weigh_and_scale(section, preprocessing)?;
     Ok(data)
 }
 

@@ -253,6 +253,23 @@ impl<T: Scalar> Data<T> {
         Ok(())
     }
 
+    /// Weighs classes, and finds the scale of numbers to predict, as is asked for.
+    pub(crate) fn weigh_and_scale(
+        &mut self,
+        section: &DataSection,
+        preprocessing: &PreprocessingSection,
+    ) -> Result<(), Failure> {
+        if section.class_weights == Some(ClassWeights::Balanced) {
+            self.balance()?;
+        }
+        if let (Answers::Values(values), false) =
+            (&self.train.answers, preprocessing.raw_targets == Some(true))
+        {
+            self.target_scale = Some(TargetScale::fit(values)?);
+        }
+        Ok(())
+    }
+
     /// Lets every class count alike in training.
     pub(crate) fn balance(&mut self) -> Result<(), Failure> {
         let Answers::Classes(labels) = &self.train.answers else {

@@ -8,9 +8,7 @@ use chainrule_data::{
     Task, csv,
 };
 
-use crate::config::{
-    ClassWeights, DataSection, Delimiter, Missing, PreprocessingSection, TaskKind, UnknownCategories,
-};
+use crate::config::{DataSection, Delimiter, Missing, PreprocessingSection, TaskKind, UnknownCategories};
 use crate::failure::Failure;
 use crate::preparation::{Preparation, TargetScale, fit};
 use crate::source::{Data, Part, Wanted, split};
@@ -117,12 +115,7 @@ pub(crate) fn load<T: Scalar>(
         },
         target_scale: None,
     };
-    if section.class_weights == Some(ClassWeights::Balanced) {
-        data.balance()?;
-    }
-    if let (Answers::Values(values), false) = (&data.train.answers, preprocessing.raw_targets == Some(true)) {
-        data.target_scale = Some(TargetScale::fit(values)?);
-    }
+    data.weigh_and_scale(section, preprocessing)?;
     Ok(data)
 }
 
