@@ -320,6 +320,14 @@ where
         self.vectors.softmax_backward(p, delta)
     }
 
+    fn log_softmax(&self, z: &mut ArrayRef2<T>) -> Result<()> {
+        self.vectors.log_softmax(z)
+    }
+
+    fn log_softmax_backward(&self, ln_p: &ArrayRef2<T>, delta: &mut ArrayRef2<T>) -> Result<()> {
+        self.vectors.log_softmax_backward(ln_p, delta)
+    }
+
     fn softmax_cross_entropy(
         &self,
         logits: &ArrayRef2<T>,

@@ -7,12 +7,12 @@ use chainrule_core::{
 };
 use ndarray::{ArrayRef1, ArrayRef2};
 
+use crate::dense::row;
 use crate::elementwise::{self, Goal};
 use crate::gemm::view::{MatMut, MatRef};
-use crate::gemm::{self, Block, Engine, Update};
+use crate::gemm::{self, Engine, Update};
 use crate::isa::{Isa, Ready};
 use crate::optimizers;
-use crate::small::{self, Finish};
 use crate::vmath::Real;
 
 /// The backend `simd`: the library's own kernels, on the best instruction set that the machine has.
@@ -135,59 +135,8 @@ fn update<T>(how: Accumulate) -> Update<T> {
     }
 }
 
-/// A vector as a matrix of one row.
-fn row<T: Copy>(x: &ArrayRef1<T>) -> MatRef<T> {
-    let [col] = *x.strides() else { unreachable!("one axis") };
-    MatRef { ptr: x.as_ptr(), rows: 1, cols: x.len(), row: 0, col }
-}
-
-/// A vector as a matrix of one row.
-fn row_mut<T: Copy>(x: &mut ArrayRef1<T>) -> MatMut<T> {
-    let [col] = *x.strides() else { unreachable!("one axis") };
-    MatMut { ptr: x.as_mut_ptr(), rows: 1, cols: x.len(), row: 0, col }
-}
-
-/// The methods of the trait for any scalar, after their shapes were checked.
+/// The methods of the trait for any scalar, after their shapes were checked; those of dense layers are in their own file.
 impl Engine {
-    fn dense_forward<T: Real + Scalar>(
-        self,
-        x: &ArrayRef2<T>,
-        w: &ArrayRef2<T>,
-        b: Option<&ArrayRef1<T>>,
-        g: Activation,
-        z: Option<&mut ArrayRef2<T>>,
-        a: &mut ArrayRef2<T>,
-    ) {
-        let rows = a.nrows();
-        let alone = Self { threads: 1, ..self };
-        // Every row of the bias is b.
-        let bias = b.map(|b| MatRef { rows, ..row(b) });
-        let (x, w, z, a) = (MatRef::new(x), MatRef::new(w).t(), z.map(MatMut::new), MatMut::new(a));
-        let relu = g == Activation::Relu && z.is_none();
-        let finish = bias.map_or(Finish::Replace, |bias| Finish::Bias { bias, relu });
-        // SAFETY: the arrays are borrowed until this function returns, and their shapes were checked.
-        unsafe {
-            if small::product(self.isa, x, w, finish, a) {
-                if !(relu && bias.is_some()) {
-                    elementwise::finish_forward(alone, g, None, z, a);
-                }
-                return;
-            }
-        }
-        let epilogue = move |Block { row, col, c }: Block<T>| {
-            let bias = bias.map(|b| b.block(row, col, c.rows, c.cols));
-            let z = z.map(|z| z.block(row, col, c.rows, c.cols));
-            // SAFETY: the block lies inside of A; the arrays are borrowed until `product` returns, and no two blocks
-            // overlap.
-            unsafe { elementwise::finish_forward(alone, g, bias, z, c) }
-        };
-        let nothing = bias.is_none() && z.is_none() && g == Activation::Identity;
-        // SAFETY: the arrays are borrowed until `product` returns.
-        unsafe {
-            gemm::product(self, x, w, Update::Replace, a, if nothing { None } else { Some(&epilogue) });
-        }
-    }
-
     fn bias_activate<T: Real + Scalar>(
         self,
         b: Option<&ArrayRef1<T>>,
@@ -198,70 +147,6 @@ impl Engine {
         let bias = b.map(|b| MatRef { rows: a.nrows(), ..row(b) });
         // SAFETY: the arrays are borrowed until the call returns, and their shapes were checked.
         unsafe { elementwise::finish_forward(self, g, bias, z.map(MatMut::new), MatMut::new(a)) };
-    }
-
-    fn dense_backward<T: Real + Scalar>(
-        self,
-        delta: &ArrayRef2<T>,
-        w: &ArrayRef2<T>,
-        slope: Option<Slope<'_, T>>,
-        below: &mut ArrayRef2<T>,
-    ) {
-        let slope = slope.filter(|slope| slope.activation != Activation::Identity);
-        let saved = slope.as_ref().map(|slope| (slope.activation, MatRef::new(&slope.saved)));
-        let step = match saved {
-            Some((Activation::Relu, saved)) => Some(Finish::Step { saved, below: T::of(0.0) }),
-            Some((Activation::LeakyRelu(slope), saved)) => Some(Finish::Step { saved, below: T::of(slope) }),
-            _ => None,
-        };
-        let alone = Self { threads: 1, ..self };
-        let (delta, w, below) = (MatRef::new(delta), MatRef::new(w), MatMut::new(below));
-        // SAFETY: the arrays are borrowed until this function returns, and their shapes were checked.
-        unsafe {
-            if small::product(self.isa, delta, w, step.unwrap_or(Finish::Replace), below) {
-                if let (Some((g, saved)), None) = (saved, step) {
-                    elementwise::apply_slope(alone, g, saved, below);
-                }
-                return;
-            }
-        }
-        let Some((g, saved)) = saved else {
-            // SAFETY: as above.
-            return unsafe { gemm::product(self, delta, w, Update::Replace, below, None) };
-        };
-        let epilogue = move |Block { row, col, c }: Block<T>| {
-            // SAFETY: the block lies inside of the result, which has the shape of `saved`; both are borrowed until
-            // `product` returns.
-            unsafe { elementwise::apply_slope(alone, g, saved.block(row, col, c.rows, c.cols), c) }
-        };
-        // SAFETY: as above.
-        unsafe { gemm::product(self, delta, w, Update::Replace, below, Some(&epilogue)) };
-    }
-
-    /// W (or ΔW) and b (or Δb) from δᵀ X and δᵀ 1.
-    fn dense_gradient<T: Real + Scalar>(
-        self,
-        delta: &ArrayRef2<T>,
-        x: &ArrayRef2<T>,
-        (weights, biases): (Update<T>, Update<T>),
-        w: &mut ArrayRef2<T>,
-        b: Option<&mut ArrayRef1<T>>,
-    ) {
-        let (delta, x, w) = (MatRef::new(delta), MatRef::new(x), MatMut::new(w));
-        let finish = match weights {
-            Update::Replace => Some(Finish::Replace),
-            Update::Blend { alpha, beta } => Some(Finish::Blend { alpha, beta }),
-            Update::Add => None,
-        };
-        // SAFETY: the arrays are borrowed until the calls return.
-        unsafe {
-            if !finish.is_some_and(|finish| small::product(self.isa, delta.t(), x, finish, w)) {
-                gemm::product(self, delta.t(), x, weights, w, None);
-            }
-            if let Some(b) = b {
-                elementwise::column_sums(self.isa, delta, biases, row_mut(b));
-            }
-        }
     }
 
     fn softmax_cross_entropy<T: Real + Scalar>(
@@ -414,6 +299,25 @@ macro_rules! backend {
                 // SAFETY: the arrays are borrowed until the call returns, and of one shape.
                 unsafe {
                     elementwise::softmax_backward(self.engine.isa, MatRef::new(p), MatMut::new(delta));
+                }
+                Ok(())
+            }
+
+            fn log_softmax(&self, z: &mut ArrayRef2<$t>) -> Result<()> {
+                // SAFETY: the array is borrowed until the call returns.
+                unsafe { elementwise::log_softmax(self.engine.isa, MatMut::new(z)) };
+                Ok(())
+            }
+
+            fn log_softmax_backward(&self, ln_p: &ArrayRef2<$t>, delta: &mut ArrayRef2<$t>) -> Result<()> {
+                check::same_shape("log_softmax_backward", "ln p", ln_p.dim(), delta.dim())?;
+                // SAFETY: the arrays are borrowed until the call returns, and of one shape.
+                unsafe {
+                    elementwise::log_softmax_backward(
+                        self.engine.isa,
+                        MatRef::new(ln_p),
+                        MatMut::new(delta),
+                    );
                 }
                 Ok(())
             }

@@ -46,7 +46,7 @@ use std::marker::PhantomData as P;
 
 pub(crate) use activate::{activate, apply_slope, finish_forward};
 pub(crate) use cross_entropy::{Goal, cross_entropy};
-pub(crate) use rows::{softmax, softmax_backward};
+pub(crate) use rows::{log_softmax, log_softmax_backward, softmax, softmax_backward};
 
 use crate::gemm::view::{MatMut, MatRef};
 use crate::gemm::{Engine, Update};
@@ -144,6 +144,11 @@ impl<T: Real, F: Binary<T>> Kernel<T> for Both<T, F> {
     #[inline(always)]
     unsafe fn run<L: Lane<Elem = T>>(self) {
         let Self { f, x, y } = self;
+        let short = 0 < y.cols && y.cols <= ROWS / 4;
+        if short && x.row == 0 && y.row == y.cols.cast_signed() && x.col == 1 && y.col == 1 {
+            // SAFETY: as below.
+            return unsafe { self.by_several_rows::<L>() };
+        }
         for i in 0..y.rows {
             // SAFETY: the elements of X are valid for reads, those of Y for writes too, and they do not overlap; the
             // caller enables the set of `L`.
@@ -160,6 +165,38 @@ impl<T: Real, F: Binary<T>> Kernel<T> for Both<T, F> {
                     write(f.eval(p, q), at, y.col, n);
                     j += n;
                 }
+            }
+        }
+    }
+}
+
+/// Elements of several rows of X that are laid side by side.
+const ROWS: usize = 256;
+
+impl<T: Real, F: Binary<T>> Both<T, F> {
+    /// Where all rows of X are the same, as a bias, and those of Y short and without gaps: several at a time, so that registers are
+    /// full.
+    ///
+    /// # Safety
+    ///
+    /// X is valid for reads, Y for writes too, of 1 to [`ROWS`] columns, and they do not overlap; the caller enables the set of `L`.
+    #[inline(always)]
+    unsafe fn by_several_rows<L: Lane<Elem = T>>(self) {
+        let Self { f, x, y } = self;
+        let rows = (ROWS / y.cols).min(y.rows);
+        let mut same = [T::ZERO; ROWS];
+        // SAFETY: the rows of X fit into the array; the others are the caller's contract.
+        unsafe {
+            for (i, to) in same.chunks_exact_mut(y.cols).take(rows).enumerate() {
+                for (j, to) in to.iter_mut().enumerate() {
+                    *to = *x.at(i, j);
+                }
+            }
+            let mut i = 0;
+            while i < y.rows {
+                let n = rows.min(y.rows - i);
+                zip_span::<T, L, F>(f, same.as_ptr(), y.at(i, 0), n * y.cols);
+                i += n;
             }
         }
     }
@@ -182,7 +219,7 @@ fn as_ref<T>(y: MatMut<T>) -> MatRef<T> {
 }
 
 /// Scalars a nanosecond that one thread manages at least, for the decision to share work.
-const PACE: usize = 4;
+pub(crate) const PACE: usize = 4;
 
 /// Calls `work(row, col, rows, cols)` for blocks that cover `rows × cols`, on several threads if that pays.
 #[inline]
@@ -250,6 +287,33 @@ pub(crate) fn descend<T: Real>(engine: Engine, rate: T, decay: T, gradient: &[T]
     both(engine, Step(rate, decay, P), x, y);
 }
 
+/// Replaces `n` elements that lie `stride` apart by sums, or adds or blends these into them.
+///
+/// # Safety
+///
+/// The elements are valid for reads and writes; the caller enables the set of `L`.
+#[inline(always)]
+pub(crate) unsafe fn update_with<T: Real, L: Lane<Elem = T>>(
+    sum: L,
+    update: Update<T>,
+    at: *mut T,
+    stride: isize,
+    n: usize,
+) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let new = match update {
+            Update::Replace => sum,
+            Update::Add => read::<T, L>(at, stride, n).add(sum),
+            Update::Blend { alpha, beta } => {
+                let old = read::<T, L>(at, stride, n).mul(L::splat(beta));
+                sum.mul_add(L::splat(alpha), old)
+            }
+        };
+        write(new, at, stride, n);
+    }
+}
+
 /// The column sums of a matrix into a row y: y ← δᵀ 1, or added or blended into y.
 struct ColumnSums<T> {
     delta: MatRef<T>,
@@ -271,22 +335,25 @@ impl<T: Real> Kernel<T> for ColumnSums<T> {
             unsafe {
                 let mut sums = [L::splat(T::ZERO); 4];
                 let mut i = 0;
-                while i < delta.rows {
-                    let sum = &mut sums[i % 4];
-                    *sum = sum.add(read::<T, L>(delta.at(i, j), delta.col, n));
-                    i += 1;
+                while i + 4 <= delta.rows {
+                    for (q, sum) in sums.iter_mut().enumerate() {
+                        *sum = sum.add(read::<T, L>(delta.at(i + q, j), delta.col, n));
+                    }
+                    i += 4;
+                }
+                // Written out, so that the sums can stay in registers.
+                if i < delta.rows {
+                    sums[0] = sums[0].add(read::<T, L>(delta.at(i, j), delta.col, n));
+                }
+                if i + 1 < delta.rows {
+                    sums[1] = sums[1].add(read::<T, L>(delta.at(i + 1, j), delta.col, n));
+                }
+                if i + 2 < delta.rows {
+                    sums[2] = sums[2].add(read::<T, L>(delta.at(i + 2, j), delta.col, n));
                 }
                 let sum = sums[0].add(sums[2]).add(sums[1].add(sums[3]));
                 let at = y.at(0, j);
-                let sum = match update {
-                    Update::Replace => sum,
-                    Update::Add => read::<T, L>(at, y.col, n).add(sum),
-                    Update::Blend { alpha, beta } => {
-                        let old = read::<T, L>(at, y.col, n).mul(L::splat(beta));
-                        sum.mul_add(L::splat(alpha), old)
-                    }
-                };
-                write(sum, at, y.col, n);
+                update_with(sum, update, at, y.col, n);
             }
             j += n;
         }

@@ -24,7 +24,7 @@ use crate::isa::{Element, Isa, Ready};
 use crate::threads;
 pub(crate) use driver::Lanes;
 pub(crate) use micro::load;
-pub(crate) use pack::Copy;
+pub(crate) use pack::{Buffer, Copy};
 use view::{MatMut, MatRef};
 
 /// How products are computed.

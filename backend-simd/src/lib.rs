@@ -6,6 +6,7 @@
 )]
 
 mod backend;
+mod dense;
 mod elementwise;
 mod gemm;
 mod isa;

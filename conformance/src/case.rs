@@ -293,7 +293,9 @@ fn systematic(operands: &Operands) -> Vec<Case> {
             }
         }
         // Over the borders of the blocks that a product may be cut into.
-        for (m, k, n) in [(9, 1025, 17), (65, 513, 33), (259, 17, 131), (131, 260, 70), (3, 40, 1030)] {
+        for (m, k, n) in
+            [(9, 1025, 17), (65, 513, 33), (259, 17, 131), (131, 260, 70), (3, 40, 1030), (2100, 7, 5)]
+        {
             add(Case::new(m, k, n), how);
         }
     }

@@ -136,6 +136,8 @@ macro_rules! __each_check {
             apply_slope_values apply_slope_special apply_slope_shapes
             softmax_values softmax_special
             softmax_backward_values softmax_backward_special softmax_backward_shapes
+            log_softmax_values log_softmax_special
+            log_softmax_backward_values log_softmax_backward_special log_softmax_backward_shapes
             softmax_cross_entropy_values softmax_cross_entropy_special softmax_cross_entropy_slope
             softmax_cross_entropy_labels softmax_cross_entropy_shapes
             descend_values descend_shapes

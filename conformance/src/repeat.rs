@@ -69,6 +69,11 @@ fn everything<T: Scalar>(backend: &dyn Backend<T>, case: &Case) -> Result<Answer
     let mut d = delta.clone();
     accepted(backend.softmax_backward(&p, &mut d))?;
     answers.push(("softmax_backward", exact(&d)));
+    let mut ln_p = logits.clone();
+    accepted(backend.log_softmax(&mut ln_p))?;
+    answers.push(("log_softmax", exact(&ln_p)));
+    accepted(backend.log_softmax_backward(&ln_p, &mut d))?;
+    answers.push(("log_softmax_backward", exact(&d)));
     let labels: Vec<usize> = (0..m).map(|i| i % n).collect();
     let score = accepted(backend.softmax_cross_entropy(&logits, Targets::Classes(&labels), Some(&mut d)))?;
     let mut entropy = exact(&d);
@@ -107,7 +112,8 @@ fn agree(found: &Answers, expected: &Answers) -> Result<(), String> {
 
 /// From latency to several blocks. The last one is large enough for a backend to take threads of its own.
 fn cases() -> Vec<Case> {
-    let sizes = [(1, 1, 1), (3, 5, 2), (17, 33, 20), (64, 65, 40), (32, 300, 48), (160, 130, 140)];
+    let sizes =
+        [(1, 1, 1), (3, 5, 2), (17, 33, 20), (64, 65, 40), (32, 300, 48), (2100, 9, 20), (160, 130, 140)];
     sizes
         .into_iter()
         .zip(Activation::ALL.into_iter().skip(1))

@@ -280,6 +280,18 @@ pub(crate) fn softmax_backward_shapes<T: Scalar>(backend: &dyn Backend<T>) -> Ou
     Ok(())
 }
 
+pub(crate) fn log_softmax_backward_shapes<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {
+    let names = ["ln p's rows", "ln p's columns", "Δ's rows", "Δ's columns"];
+    for (m, _, n) in SIZES {
+        each_wrong(names, [m, n, m, n], |[pr, pc, dr, dc]| {
+            let mut delta = output::<T>(dr, dc);
+            refused(backend.log_softmax_backward(&input(pr, pc), &mut delta.view_mut()))?;
+            delta.untouched("Δ")
+        })?;
+    }
+    Ok(())
+}
+
 pub(crate) fn softmax_cross_entropy_shapes<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {
     let names =
         ["Z's rows", "Z's columns", "the targets' rows", "the targets' columns", "δ's rows", "δ's columns"];

@@ -12,6 +12,8 @@ const SOFTMAX: Operands =
     Operands { inputs: &[], outputs: &["Z"], options: &[], accumulates: false, activates: false };
 const BACKWARD: Operands =
     Operands { inputs: &["p"], outputs: &["Δ"], options: &[], accumulates: false, activates: false };
+const LOG_BACKWARD: Operands =
+    Operands { inputs: &["ln p"], outputs: &["Δ"], options: &[], accumulates: false, activates: false };
 const ENTROPY: Operands = Operands {
     inputs: &["Z", "t"],
     outputs: &["δ"],
@@ -98,6 +100,83 @@ fn softmax<T: Scalar>(backend: &dyn Backend<T>, z: &mut Matrix<T>) -> Result<(),
         }
     }
     Ok(())
+}
+
+pub(crate) fn log_softmax_values<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {
+    explore(&SOFTMAX, false, |case| {
+        let random = &mut case.random();
+        let mut z = Matrix::<T>::output(case.layouts[0], (case.m, case.n), || random.logit());
+        log_softmax(backend, &mut z)
+    })
+}
+
+pub(crate) fn log_softmax_special<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {
+    explore(&SOFTMAX, true, |case| {
+        let random = &mut case.random();
+        let mut z = Matrix::<T>::output(case.layouts[0], (case.m, case.n), || random.number());
+        log_softmax(backend, &mut z)
+    })?;
+    for row in extreme_rows() {
+        attempt(
+            || format!("the logarithm of softmax of {row:?}"),
+            || {
+                let mut values = row.iter().map(|&z| T::of(z));
+                let mut z =
+                    Matrix::output(Layout::Contiguous, (1, row.len()), || values.next().expect("one each"));
+                log_softmax(backend, &mut z)
+            },
+        )?;
+    }
+    Ok(())
+}
+
+fn log_softmax<T: Scalar>(backend: &dyn Backend<T>, z: &mut Matrix<T>) -> Result<(), String> {
+    let z64 = z.exact();
+    let mut expected = z64.clone();
+    accepted(Reference.log_softmax(&mut expected))?;
+    accepted(backend.log_softmax(&mut z.view_mut()))?;
+    z.intact("Z")?;
+    let n = z64.ncols() as f64;
+    for (i, row) in z64.rows().into_iter().enumerate() {
+        if row.iter().any(|z| z.is_infinite()) && !row.iter().any(|z| z.is_nan()) {
+            continue;
+        }
+        for (j, &expected) in expected.row(i).iter().enumerate() {
+            // Of the distance from the largest, and of the sum and its logarithm, which is at least 0.
+            let bound = 4.0 * epsilon::<T>() * (expected.abs() + n + 4.0);
+            close(|| format!("ln p[{i}, {j}]"), z.view()[[i, j]], expected, bound)?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn log_softmax_backward_values<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {
+    explore(&LOG_BACKWARD, false, |case| log_softmax_backward(backend, case))
+}
+
+pub(crate) fn log_softmax_backward_special<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {
+    explore(&LOG_BACKWARD, true, |case| log_softmax_backward(backend, case))
+}
+
+fn log_softmax_backward<T: Scalar>(backend: &dyn Backend<T>, case: &Case) -> Result<(), String> {
+    let random = &mut case.random();
+    let ln_p = Matrix::<T>::input(case.layouts[0], (case.m, case.n), || {
+        let z: T = random.logit();
+        // ln p is not above 0; NaN stays.
+        if z > T::zero() { -z } else { z }
+    });
+    let mut delta = Matrix::<T>::output(case.layouts[1], (case.m, case.n), || random.number());
+    let (ln_p64, old) = (ln_p.exact(), delta.exact());
+    let mut expected = old.clone();
+    accepted(Reference.log_softmax_backward(&ln_p64, &mut expected))?;
+    accepted(backend.log_softmax_backward(&ln_p.view(), &mut delta.view_mut()))?;
+    delta.intact("Δ")?;
+    let n = old.ncols() as f64;
+    close_matrix("Δ", &delta.view(), &expected, |i, j| {
+        let sum: f64 = old.row(i).iter().map(|d| d.abs()).sum();
+        let p = ln_p64[[i, j]].exp();
+        2.0 * epsilon::<T>() * (old[[i, j]].abs() + (n + 8.0) * p * sum) + 4.0 * tiny::<T>()
+    })
 }
 
 pub(crate) fn softmax_backward_values<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {

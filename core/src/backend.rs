@@ -242,6 +242,28 @@ pub trait Backend<T: Scalar>: Send + Sync {
         Ok(())
     }
 
+    /// The logarithm of softmax of each row, in place: z_i ← z_i − m − ln Σ_j e^(z_j − m) with the largest z of the row, m.
+    ///
+    /// # Errors
+    /// None by default.
+    fn log_softmax(&self, z: &mut ArrayRef2<T>) -> Result<()> {
+        z.rows_mut().into_iter().for_each(|mut row| loss::log_softmax_row(&mut row));
+        Ok(())
+    }
+
+    /// Its full Jacobian applied to each row in place, from ln p: Δ ← Δ − p Σ_j Δ_j.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) as for every method.
+    fn log_softmax_backward(&self, ln_p: &ArrayRef2<T>, delta: &mut ArrayRef2<T>) -> Result<()> {
+        check::same_shape("log_softmax_backward", "ln p", ln_p.dim(), delta.dim())?;
+        for (ln_p, mut delta) in ln_p.rows().into_iter().zip(delta.rows_mut()) {
+            let total = delta.sum();
+            delta.zip_mut_with(&ln_p, |d, ln_p| *d -= ln_p.exp() * total);
+        }
+        Ok(())
+    }
+
     /// Softmax, its cross-entropy and the gradient of that in one sweep over the logits.
     ///
     /// With p = softmax(z) of a row and the target t (a class stands for its one-hot row), the row's loss is

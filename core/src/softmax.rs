@@ -102,14 +102,7 @@ impl<T: Scalar> Layer<T> for LogSoftmax {
 
     fn forward(&self, pass: &Pass<'_, T>, _scratch: &mut [T], output: &mut ArrayRef2<T>) -> Result<()> {
         output.assign(&pass.input);
-        if !pass.without_link {
-            for mut row in output.rows_mut() {
-                let largest = row.fold(T::neg_infinity(), |m, &z| if m.is_nan() || z <= m { m } else { z });
-                let total = row.iter().map(|&z| (z - largest).exp()).sum::<T>().ln();
-                row.map_inplace(|z| *z = *z - largest - total);
-            }
-        }
-        Ok(())
+        if pass.without_link { Ok(()) } else { pass.backend.log_softmax(output) }
     }
 
     fn backward(
@@ -120,13 +113,7 @@ impl<T: Scalar> Layer<T> for LogSoftmax {
         below: &mut ArrayRef2<T>,
     ) -> Result<()> {
         below.assign(delta);
-        if !pass.without_link {
-            for (mut row, ln_p) in below.rows_mut().into_iter().zip(kept.output.rows()) {
-                let total = row.sum();
-                row.zip_mut_with(&ln_p, |d, ln_p| *d -= ln_p.exp() * total);
-            }
-        }
-        Ok(())
+        if pass.without_link { Ok(()) } else { pass.backend.log_softmax_backward(&kept.output, below) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Softmax over rows, and its Jacobian.
+//! Softmax and its logarithm over rows, and their Jacobians.
 //!
 //! Sums over a row are sixteen partial sums, element i in sum i mod 16, added as a tree over halves, whatever the register:
 //! the bits do not depend on the instruction set.
@@ -7,7 +7,7 @@ use super::{read, write};
 use crate::gemm::view::{MatMut, MatRef};
 use crate::isa::{Kernel, Ready};
 use crate::lane::Lane;
-use crate::vmath::{Real, exp};
+use crate::vmath::{Real, exp, ln};
 
 /// The number of partial sums of a row.
 pub(super) const WIDTH: usize = 16;
@@ -312,4 +312,78 @@ impl<T: Real> Kernel<T> for SoftmaxBackward<T> {
 #[inline]
 pub(crate) unsafe fn softmax_backward<T: Real>(isa: Ready, p: MatRef<T>, delta: MatMut<T>) {
     isa.dispatch(SoftmaxBackward { p, delta });
+}
+
+/// The logarithm of softmax of each row, in place.
+struct LogSoftmax<T>(MatMut<T>);
+
+impl<T: Real> Kernel<T> for LogSoftmax<T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lane<Elem = T>>(self) {
+        for i in 0..self.0.rows {
+            let row = Row::of_mut(self.0, i);
+            // SAFETY: the row is valid for reads and writes; the caller enables the set of `L`.
+            unsafe {
+                let largest = row.largest::<L>();
+                let total = sum::<T, L>(Exponentials { z: row, largest, store: None }, row.len);
+                let (largest, ln_total) = (L::splat(largest), ln(L::splat(total)));
+                let mut j = 0;
+                while j < row.len {
+                    let n = L::LANES.min(row.len - j);
+                    row.write(j, n, row.read::<L>(j, n).sub(largest).sub(ln_total));
+                    j += n;
+                }
+            }
+        }
+    }
+}
+
+/// z_i ← z_i − m − ln Σ e^(z_j − m) for each row, in place.
+///
+/// # Safety
+///
+/// Z is valid for reads and writes.
+#[inline]
+pub(crate) unsafe fn log_softmax<T: Real>(isa: Ready, z: MatMut<T>) {
+    isa.dispatch(LogSoftmax(z));
+}
+
+/// Δ ← Δ − p Σ Δ for each row, with p from ln p.
+struct LogSoftmaxBackward<T> {
+    ln_p: MatRef<T>,
+    delta: MatMut<T>,
+}
+
+impl<T: Real> Kernel<T> for LogSoftmaxBackward<T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lane<Elem = T>>(self) {
+        for i in 0..self.ln_p.rows {
+            let (ln_p, delta) = (Row::of(self.ln_p, i), Row::of_mut(self.delta, i));
+            // SAFETY: the rows are valid, that of Δ for writes too; the caller enables the set of `L`.
+            unsafe {
+                let total = L::splat(sum::<T, L>(Elements(delta), delta.len));
+                let mut j = 0;
+                while j < delta.len {
+                    let n = L::LANES.min(delta.len - j);
+                    let p = exp(ln_p.read::<L>(j, n));
+                    delta.write(j, n, delta.read::<L>(j, n).sub(p.mul(total)));
+                    j += n;
+                }
+            }
+        }
+    }
+}
+
+/// Δ ← Δ − p Σ Δ for each row, with p from ln p.
+///
+/// # Safety
+///
+/// ln P is valid for reads, Δ (of the same shape) for reads and writes.
+#[inline]
+pub(crate) unsafe fn log_softmax_backward<T: Real>(isa: Ready, ln_p: MatRef<T>, delta: MatMut<T>) {
+    isa.dispatch(LogSoftmaxBackward { ln_p, delta });
 }

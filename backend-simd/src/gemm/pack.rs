@@ -10,7 +10,7 @@ use crate::lane::Lane;
 
 /// Aligned memory of a thread, kept from product to product and grown as needed.
 #[derive(Debug)]
-pub(super) struct Buffer {
+pub(crate) struct Buffer {
     ptr: NonNull<u8>,
     bytes: usize,
 }
@@ -41,7 +41,7 @@ impl Drop for Use {
 
 impl Buffer {
     /// Runs `f` with room for `len` scalars of uninitialised memory of this thread.
-    pub(super) fn with<T: Element, R>(len: usize, f: impl FnOnce(*mut T) -> R) -> R {
+    pub(crate) fn with<T: Element, R>(len: usize, f: impl FnOnce(*mut T) -> R) -> R {
         if len == 0 {
             return f(NonNull::dangling().as_ptr());
         }

@@ -252,3 +252,10 @@ pub(crate) fn softmax_row<T: Scalar>(row: &mut ArrayViewMut1<'_, T>) {
     let total = row.sum();
     row.map_inplace(|p| *p /= total);
 }
+
+/// The logarithm of softmax, in place.
+pub(crate) fn log_softmax_row<T: Scalar>(row: &mut ArrayViewMut1<'_, T>) {
+    let largest = row.fold(T::neg_infinity(), |m, &z| if m.is_nan() || z <= m { m } else { z });
+    let total = row.iter().map(|&z| (z - largest).exp()).sum::<T>().ln();
+    row.map_inplace(|z| *z = *z - largest - total);
+}

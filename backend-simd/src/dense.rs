@@ -1,0 +1,350 @@
+//! What the backend does for dense layers: products with all that can be done while their results are in cache.
+
+use chainrule_core::{Activation, Scalar, Slope};
+use ndarray::{ArrayRef1, ArrayRef2};
+
+use crate::elementwise::{self, read};
+use crate::gemm::view::{MatMut, MatRef};
+use crate::gemm::{self, Block, Buffer, Engine, Update};
+use crate::isa::Kernel;
+use crate::lane::Lane;
+use crate::small::{self, Finish};
+use crate::threads;
+use crate::vmath::Real;
+
+/// Bytes of inputs and outputs that a piece of a tall batch has, about those of a first-level cache.
+const PIECE: usize = 32 << 10;
+
+/// Fewest rows of such a piece.
+const FEWEST: usize = 64;
+
+/// Pieces into which the sum over a tall batch is cut, for the gradient of a narrow layer. A thread then has the same rows from the
+/// forward product on: to fetch them from the cache of another core would cost more than the products.
+const SUMS: usize = 8;
+
+/// A vector as a matrix of one row.
+pub(crate) fn row<T: Copy>(x: &ArrayRef1<T>) -> MatRef<T> {
+    let [col] = *x.strides() else { unreachable!("one axis") };
+    MatRef { ptr: x.as_ptr(), rows: 1, cols: x.len(), row: 0, col }
+}
+
+/// A vector as a matrix of one row.
+fn row_mut<T: Copy>(x: &mut ArrayRef1<T>) -> MatMut<T> {
+    let [col] = *x.strides() else { unreachable!("one axis") };
+    MatMut { ptr: x.as_mut_ptr(), rows: 1, cols: x.len(), row: 0, col }
+}
+
+impl Engine {
+    /// Calls `work(engine, row, rows)` for pieces of the rows of A B, on several threads if that pays; for all of them at once unless
+    /// the batch is tall and the layer narrow. What the pieces are depends on shapes and strides alone.
+    fn by_rows<T: Real>(self, a: MatRef<T>, b: MatRef<T>, work: &(dyn Fn(Self, usize, usize) + Sync)) {
+        let (rows, depth, cols) = (a.rows, a.cols, b.cols);
+        let size = size_of::<T>();
+        let piece = (PIECE / ((depth + cols).max(1) * size)).max(FEWEST);
+        if rows < 2 * piece || depth.saturating_mul(cols) * size > PIECE / 2 || gemm::is_dot(a, b) {
+            return work(self, 0, rows);
+        }
+        self.share_rows::<T>((rows, depth, cols), piece, work);
+    }
+
+    /// Calls `work(engine, row, rows)` for pieces of so many rows, each thread for those that follow each other.
+    fn share_rows<T: Real>(
+        self,
+        (rows, depth, cols): (usize, usize, usize),
+        piece: usize,
+        work: &(dyn Fn(Self, usize, usize) + Sync),
+    ) {
+        let pieces = rows.div_ceil(piece);
+        let nanoseconds = rows * (depth * cols / T::PER_NANOSECOND + cols / elementwise::PACE);
+        let ways = threads::ways(self.threads, nanoseconds).min(pieces);
+        let share = pieces.div_ceil(ways) * piece;
+        let alone = Self { threads: 1, ..self };
+        threads::parallel_for(rows.div_ceil(share), &|part| {
+            let end = rows.min((part + 1) * share);
+            let mut row = part * share;
+            while row < end {
+                let n = piece.min(end - row);
+                work(alone, row, n);
+                row += n;
+            }
+        });
+    }
+
+    pub(crate) fn dense_forward<T: Real + Scalar>(
+        self,
+        x: &ArrayRef2<T>,
+        w: &ArrayRef2<T>,
+        b: Option<&ArrayRef1<T>>,
+        g: Activation,
+        z: Option<&mut ArrayRef2<T>>,
+        a: &mut ArrayRef2<T>,
+    ) {
+        // Every row of the bias is b.
+        let bias = b.map(|b| MatRef { rows: a.nrows(), ..row(b) });
+        let (x, w, z, a) = (MatRef::new(x), MatRef::new(w).t(), z.map(MatMut::new), MatMut::new(a));
+        let relu = g == Activation::Relu && z.is_none();
+        let finish = bias.map_or(Finish::Replace, |bias| Finish::Bias { bias, relu });
+        // SAFETY: the arrays are borrowed until this function returns, and their shapes were checked.
+        unsafe {
+            if small::product(self.isa, x, w, finish, a) {
+                if !(relu && bias.is_some()) {
+                    elementwise::finish_forward(Self { threads: 1, ..self }, g, None, z, a);
+                }
+                return;
+            }
+        }
+        self.by_rows(x, w, &|engine, row, rows| {
+            let part = |m: MatRef<T>| m.block(row, 0, rows, m.cols);
+            let part_mut = |m: MatMut<T>| m.block(row, 0, rows, m.cols);
+            // SAFETY: as above; the pieces do not overlap.
+            unsafe { engine.forward(part(x), w, bias.map(part), g, z.map(part_mut), part_mut(a)) };
+        });
+    }
+
+    /// Z ← X W + 1 bᵀ, A ← g(Z).
+    ///
+    /// # Safety
+    ///
+    /// The views are valid and of fitting shapes.
+    unsafe fn forward<T: Real + Scalar>(
+        self,
+        x: MatRef<T>,
+        w: MatRef<T>,
+        bias: Option<MatRef<T>>,
+        g: Activation,
+        z: Option<MatMut<T>>,
+        a: MatMut<T>,
+    ) {
+        let alone = Self { threads: 1, ..self };
+        let epilogue = move |Block { row, col, c }: Block<T>| {
+            let bias = bias.map(|b| b.block(row, col, c.rows, c.cols));
+            let z = z.map(|z| z.block(row, col, c.rows, c.cols));
+            // SAFETY: the block lies inside of A, and no two blocks overlap.
+            unsafe { elementwise::finish_forward(alone, g, bias, z, c) }
+        };
+        let nothing = bias.is_none() && z.is_none() && g == Activation::Identity;
+        // SAFETY: the caller's contract.
+        unsafe {
+            gemm::product(self, x, w, Update::Replace, a, if nothing { None } else { Some(&epilogue) });
+        };
+    }
+
+    pub(crate) fn dense_backward<T: Real + Scalar>(
+        self,
+        delta: &ArrayRef2<T>,
+        w: &ArrayRef2<T>,
+        slope: Option<Slope<'_, T>>,
+        below: &mut ArrayRef2<T>,
+    ) {
+        let slope = slope.filter(|slope| slope.activation != Activation::Identity);
+        let slope = slope.as_ref().map(|slope| (slope.activation, MatRef::new(&slope.saved)));
+        let step = match slope {
+            Some((Activation::Relu, saved)) => Some(Finish::Step { saved, below: T::of(0.0) }),
+            Some((Activation::LeakyRelu(slope), saved)) => Some(Finish::Step { saved, below: T::of(slope) }),
+            _ => None,
+        };
+        let (delta, w, below) = (MatRef::new(delta), MatRef::new(w), MatMut::new(below));
+        // SAFETY: the arrays are borrowed until this function returns, and their shapes were checked.
+        unsafe {
+            if small::product(self.isa, delta, w, step.unwrap_or(Finish::Replace), below) {
+                if let (Some((g, saved)), None) = (slope, step) {
+                    elementwise::apply_slope(Self { threads: 1, ..self }, g, saved, below);
+                }
+                return;
+            }
+        }
+        self.by_rows(delta, w, &|engine, row, rows| {
+            let part = |m: MatRef<T>| m.block(row, 0, rows, m.cols);
+            let below = below.block(row, 0, rows, below.cols);
+            let slope = slope.map(|(g, saved)| (g, part(saved)));
+            // SAFETY: as above; the pieces do not overlap.
+            unsafe { engine.backward(part(delta), w, slope, below) };
+        });
+    }
+
+    /// Δ ← δ W, times the slope of what was saved.
+    ///
+    /// # Safety
+    ///
+    /// The views are valid and of fitting shapes.
+    unsafe fn backward<T: Real + Scalar>(
+        self,
+        delta: MatRef<T>,
+        w: MatRef<T>,
+        slope: Option<(Activation, MatRef<T>)>,
+        below: MatMut<T>,
+    ) {
+        let Some((g, saved)) = slope else {
+            // SAFETY: the caller's contract.
+            return unsafe { gemm::product(self, delta, w, Update::Replace, below, None) };
+        };
+        let alone = Self { threads: 1, ..self };
+        let epilogue = move |Block { row, col, c }: Block<T>| {
+            // SAFETY: the block lies inside of the result, which has the shape of `saved`.
+            unsafe { elementwise::apply_slope(alone, g, saved.block(row, col, c.rows, c.cols), c) }
+        };
+        // SAFETY: the caller's contract.
+        unsafe { gemm::product(self, delta, w, Update::Replace, below, Some(&epilogue)) };
+    }
+
+    /// W (or ΔW) and b (or Δb) from δᵀ X and δᵀ 1.
+    pub(crate) fn dense_gradient<T: Real + Scalar>(
+        self,
+        delta: &ArrayRef2<T>,
+        x: &ArrayRef2<T>,
+        (weights, biases): (Update<T>, Update<T>),
+        w: &mut ArrayRef2<T>,
+        b: Option<&mut ArrayRef1<T>>,
+    ) {
+        let (delta, x, w, b) = (MatRef::new(delta), MatRef::new(x), MatMut::new(w), b.map(row_mut));
+        let finish = match weights {
+            Update::Replace => Some(Finish::Replace),
+            Update::Blend { alpha, beta } => Some(Finish::Blend { alpha, beta }),
+            Update::Add => None,
+        };
+        // SAFETY: the arrays are borrowed until the calls return.
+        unsafe {
+            let small = finish.is_some_and(|finish| small::product(self.isa, delta.t(), x, finish, w));
+            if !small {
+                if self.tall_gradient(delta, x, (weights, biases), w, b) {
+                    return;
+                }
+                gemm::product(self, delta.t(), x, weights, w, None);
+            }
+            if let Some(b) = b {
+                elementwise::column_sums(self.isa, delta, biases, b);
+            }
+        }
+    }
+
+    /// [`Engine::dense_gradient`] by sums over pieces of the batch, if that is tall and the layer narrow; whether it was.
+    ///
+    /// # Safety
+    ///
+    /// The views are valid, W and b for writes, and of fitting shapes.
+    unsafe fn tall_gradient<T: Real>(
+        self,
+        delta: MatRef<T>,
+        x: MatRef<T>,
+        (weights, biases): (Update<T>, Update<T>),
+        w: MatMut<T>,
+        b: Option<MatMut<T>>,
+    ) -> bool {
+        let (rows, n_j, n_k) = (delta.rows, delta.cols, x.cols);
+        let len = n_j.saturating_mul(n_k);
+        if rows < 4 * FEWEST * SUMS || len * size_of::<T>() > PIECE / 2 {
+            return false;
+        }
+        // As W lies in memory, so that both are walked through along their rows.
+        let turned = w.row == 1 && w.col != 1;
+        let w = if turned { w.t() } else { w };
+        let both = len + n_j;
+        Buffer::with(SUMS * both, |space: *mut T| {
+            let sums = MatMut { ptr: space, rows: SUMS, cols: both, row: both.cast_signed(), col: 1 };
+            let piece = rows.div_ceil(SUMS);
+            self.share_rows::<T>((rows, n_k, n_j), piece, &|engine, row, rows| {
+                let part = |m: MatRef<T>| m.block(row, 0, rows, m.cols);
+                let to = sums.at(row / piece, 0);
+                let dw = MatMut { ptr: to, rows: w.rows, cols: w.cols, row: w.cols.cast_signed(), col: 1 };
+                let dw = if turned { dw.t() } else { dw };
+                let db = MatMut { ptr: to.wrapping_add(len), rows: 1, cols: n_j, row: 0, col: 1 };
+                // SAFETY: the caller's contract; each piece has sums of its own.
+                unsafe {
+                    gemm::product(engine, part(delta).t(), part(x), Update::Replace, dw, None);
+                    elementwise::column_sums(engine.isa, part(delta), Update::Replace, db);
+                }
+            });
+            let sums = MatRef { ptr: space.cast_const(), rows: SUMS, cols: both, row: sums.row, col: 1 };
+            self.isa.dispatch(Total { sums: sums.block(0, 0, SUMS, len), c: w, update: weights });
+            if let Some(b) = b {
+                self.isa.dispatch(Total { sums: sums.block(0, len, SUMS, n_j), c: b, update: biases });
+            }
+        });
+        true
+    }
+}
+
+/// Updates C with the sum over the rows of `sums`, in their order; a row holds a term of each element of C, row after row.
+struct Total<T> {
+    sums: MatRef<T>,
+    c: MatMut<T>,
+    update: Update<T>,
+}
+
+impl<T: Real> Kernel<T> for Total<T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lane<Elem = T>>(self) {
+        let Self { sums, c, update } = self;
+        for i in 0..c.rows {
+            let mut j = 0;
+            while j < c.cols {
+                let n = L::LANES.min(c.cols - j);
+                // SAFETY: the elements from (i, j) on lie inside of C, and their terms inside of `sums`; the caller enables the
+                // set of `L`.
+                unsafe {
+                    let mut sum = read::<T, L>(sums.at(0, i * c.cols + j), 1, n);
+                    for p in 1..sums.rows {
+                        sum = sum.add(read::<T, L>(sums.at(p, i * c.cols + j), 1, n));
+                    }
+                    elementwise::update_with(sum, update, c.at(i, j), c.col, n);
+                }
+                j += n;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chainrule_core::{Accumulate, Activation, Backend, Descent, Slope};
+    use ndarray::{Array1, Array2};
+
+    use crate::{Isa, Simd};
+
+    /// What a narrow layer makes of a tall batch, bit for bit.
+    fn everything(backend: &dyn Backend<f32>, rows: usize) -> Vec<u32> {
+        let (n_k, n_j) = (5, 19);
+        let number = |i: usize, j: usize| ((i * 37 + j * 101) % 997) as f32 / 500.0 - 1.0;
+        let x = Array2::from_shape_fn((rows, n_k), |(i, j)| number(i, j));
+        let delta = Array2::from_shape_fn((rows, n_j), |(i, j)| number(i + 3, j));
+        let w = Array2::from_shape_fn((n_k, n_j), |(i, j)| number(i, j)).reversed_axes();
+        let b = Array1::from_shape_fn(n_j, |j| number(7, j));
+        let (mut a, mut below) = (Array2::zeros((rows, n_j)), Array2::zeros((rows, n_k)));
+        backend.dense_forward(&x, &w, Some(&b), Activation::Tanh, None, &mut a).unwrap();
+        let slope = Slope { activation: Activation::Tanh, saved: x.view() };
+        backend.dense_backward(&delta, &w, Some(slope), &mut below).unwrap();
+        let (mut dw, mut db) = (Array2::ones((n_k, n_j)).reversed_axes(), Array1::ones(n_j));
+        let (mut new_w, mut new_b) = (w.clone(), b.clone());
+        let step = Descent { rate: 0.25, decay: 0.5 };
+        let mut place = vec![0.0; n_j * n_k + n_j];
+        for how in [Accumulate::Replace, Accumulate::Add] {
+            backend.dense_gradient(&delta, &x, how, &mut dw, Some(&mut db)).unwrap();
+        }
+        backend.dense_descend(&delta, &x, step, &mut place, &mut new_w, Some(&mut new_b)).unwrap();
+        let matrices = [&a, &below, &dw, &new_w].into_iter().flatten();
+        matrices.chain([&db, &new_b].into_iter().flatten()).map(|x| x.to_bits()).collect()
+    }
+
+    #[test]
+    fn pieces_do_not_depend_on_threads_or_sets() {
+        let fused: Vec<_> = Isa::available().filter(|&isa| isa != Isa::Portable).collect();
+        // On both sides of where batches begin to be tall, and large enough to be shared.
+        for rows in [2047, 2048, 2051, 30_000] {
+            let alone = |isa| everything(&Simd::builder().isa(isa).threads(1).build().unwrap(), rows);
+            let expected = alone(Isa::detect());
+            for &isa in &fused {
+                assert!(alone(isa) == expected, "{rows} rows on {isa}");
+            }
+            for threads in [2, 3, 8] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| {
+                    for _ in 0..5 {
+                        assert!(everything(&Simd::new(), rows) == expected, "{rows} rows, {threads} threads");
+                    }
+                });
+            }
+        }
+    }
+}
