@@ -1,8 +1,10 @@
 //! What `train` is told, by flags or by a TOML file: sections whose keys and flags have the same names.
 
+mod data;
 mod layers;
 mod nearest;
 mod sections;
+mod training;
 mod values;
 
 use std::fs;
@@ -14,15 +16,24 @@ use serde::{Deserialize, Serialize};
 use crate::failure::Failure;
 use crate::presets::Preset;
 
+pub(crate) use data::{
+    ClassWeights, DataSection, Missing, PreprocessingSection, TaskKind, UnknownCategories,
+};
 pub(crate) use layers::Layers;
 pub(crate) use nearest::{suggestion, suggestion_in};
-pub(crate) use sections::{
-    ClassWeights, DataSection, MachineSection, Missing, NetworkSection, OutputSection, PreprocessingSection,
-    TaskKind, TrainingFlags, UnknownCategories,
-};
+pub(crate) use sections::{MachineSection, NetworkSection, OutputSection};
+pub(crate) use training::TrainingFlags;
 pub(crate) use values::{
     BatchSize, Delimiter, Hidden, Methods, Output, Sizes, WholeRun, not_negative, positive, share, size,
 };
+
+/// Each field from the first, else from the second.
+macro_rules! or {
+    ($over:expr, $under:expr; $($field:ident),*) => {
+        Self { $($field: $over.$field.or($under.$field),)* }
+    };
+}
+use or;
 
 /// A run as a file describes it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
