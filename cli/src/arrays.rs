@@ -8,10 +8,8 @@ use chainrule_data::{Answers, Task};
 use ndarray::Array2;
 
 use crate::config::{DataSection, PreprocessingSection};
+use crate::data::{Data, Part, Read, Wanted, held_out};
 use crate::failure::Failure;
-use crate::preparation::{Preparation, fit};
-use crate::source::{Data, Part, Wanted, split};
-use crate::table::TEST_SHARE;
 
 /// What the inputs and the targets are called in archives.
 const NAMES: [&str; 2] = ["x", "y"];
@@ -53,39 +51,26 @@ pub(crate) fn load<T: Scalar>(
             return Err(Failure::Usage(expected.to_owned()));
         }
     };
-    let test_share = if second.is_some() { 0.0 } else { section.test_share.unwrap_or(TEST_SHARE) };
-    let rows = split(&all.answers, wanted.validation * (1.0 - test_share), test_share, wanted.seed)?;
     let classes = match &all.answers {
         Answers::Classes(labels) => labels.iter().max().map_or(0, |most| most + 1),
         Answers::Values(_) => 0,
     };
-    let place = first.display().to_string();
-    if classes == 1 {
-        return Err(Failure::unfit(place, "1 class", "at least 2"));
-    }
-    let methods = preprocessing.scaling.clone().unwrap_or_default();
-    let (steps, inputs) = fit(&methods, all.inputs, Some(&rows.train))?;
-    let [train, validation, test] = Part::new(inputs, all.answers).held_out(&rows);
-    let train = train.ok_or_else(|| Failure::unfit(place, "no rows", "some to train on"))?;
     let test = match second {
-        None => test,
-        Some((path, part)) => {
-            check_alike(path, &part, classes, &train)?;
-            Some(Part::new(steps.transform(part.inputs)?, part.answers))
-        }
+        Some((path, part)) => Some(alike(path, part, classes, &all)?),
+        None => None,
     };
-    let mut data = Data {
-        train,
-        validation,
+    let read = Read {
+        place: first.display().to_string(),
+        rows: held_out(&all.answers, section, wanted, test.is_some())?,
+        all,
         test,
         class_names: (0..classes).map(|class| class.to_string()).collect(),
         feature_names: Vec::new(),
         target_names: Vec::new(),
-        preparation: Preparation { preprocessing: steps, ..Preparation::default() },
-        target_scale: None,
+        encoder: None,
+        delimiter: None,
     };
-    data.weigh_and_scale(section, preprocessing)?;
-    Ok(data)
+    read.prepared(section, preprocessing)
 }
 
 /// The names that are asked for.
@@ -119,24 +104,20 @@ pub(crate) fn fitting<T: Scalar>(
     Ok(Part::new(inputs, answers))
 }
 
-/// Refuses data to test with that are of another kind than those to train with.
-fn check_alike<T: Scalar>(
-    path: &Path,
-    part: &Part<T>,
-    classes: usize,
-    train: &Part<T>,
-) -> Result<(), Failure> {
-    let unfit = |found: String, expected: String| Failure::unfit(path.display().to_string(), found, expected);
+/// Data to test with, unless they are of another kind than those to train with.
+fn alike<T: Scalar>(path: &Path, part: Part<T>, classes: usize, train: &Part<T>) -> Result<Part<T>, Failure> {
+    let unfit =
+        |found: String, expected: String| Err(Failure::unfit(path.display().to_string(), found, expected));
     match (&part.answers, &train.answers) {
         (Answers::Classes(labels), _) => match labels.iter().max() {
             Some(most) if *most >= classes => {
-                Err(unfit(format!("class {most}"), format!("classes from 0 to {}", classes - 1)))
+                unfit(format!("class {most}"), format!("classes from 0 to {}", classes.saturating_sub(1)))
             }
-            _ => Ok(()),
+            _ => Ok(part),
         },
         (Answers::Values(values), Answers::Values(known)) if values.ncols() != known.ncols() => {
-            Err(unfit(format!("{} targets a row", values.ncols()), known.ncols().to_string()))
+            unfit(format!("{} targets a row", values.ncols()), known.ncols().to_string())
         }
-        (Answers::Values(_), _) => Ok(()),
+        (Answers::Values(_), _) => Ok(part),
     }
 }

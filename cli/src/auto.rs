@@ -7,8 +7,8 @@ use chainrule::{Activation, OptimizerConfig, TrainerConfig};
 use chainrule_data::{Answers, Target};
 
 use crate::config::{Hidden, NetworkSection};
+use crate::data::Data;
 use crate::recipe::{Recipe, Task};
-use crate::source::Data;
 
 /// Fewer rows are few.
 const FEW: usize = 1000;

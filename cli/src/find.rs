@@ -9,7 +9,6 @@ use crate::args::{Dtype, FindArgs};
 use crate::failure::Failure;
 use crate::plan::Plan;
 use crate::report::{right_aligned, table};
-use crate::train::scale_targets;
 
 /// The most rows of the table.
 const ROWS: usize = 20;
@@ -52,7 +51,7 @@ fn find<T: Linked>(plan: &Plan, finder: RateFinder) -> Result<RateCurve, Failure
     let mut data = plan.load::<T>()?;
     let recipe = plan.recipe(&data)?;
     let config = recipe.config(data.features(), data.task())?;
-    scale_targets(&mut data, &config.layers);
+    data.scale_targets(&config.layers);
     let network = config.build::<T>(recipe.trainer.seed)?;
     let data = data.train.dataset()?;
     Ok(recipe.trainer.trainer::<T>()?.find_learning_rate(&network, &*backend, &data, finder)?)

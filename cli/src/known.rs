@@ -14,9 +14,10 @@ use ndarray::{Array2, ArrayRef1};
 use crate::args::ReadArgs;
 use crate::arrays;
 use crate::config::Delimiter;
+use crate::data::Part;
 use crate::failure::Failure;
 use crate::preparation::Preparation;
-use crate::source::{Part, Source, labelled};
+use crate::source::{Source, labelled};
 
 /// At most so many numbers of a layer are computed at once.
 const CHUNK: usize = 1 << 22;

@@ -7,11 +7,12 @@ use chainrule::{Scalar, Schedule, TrainerConfig};
 use crate::args::{Dtype, MachineArgs, TrainArgs};
 use crate::auto;
 use crate::config::{Config, FileConfig, MachineSection, NetworkSection, TrainingFlags};
+use crate::data::{Data, Wanted};
 use crate::failure::Failure;
 use crate::presets::Preset;
 use crate::recipe::{Recipe, Task};
 use crate::run;
-use crate::source::{Data, MnistSplit, Source, Wanted};
+use crate::source::{MnistSplit, Source};
 
 /// The share of the training data that early stopping goes by, where none is told.
 const VALIDATION_SHARE: f64 = 0.1;

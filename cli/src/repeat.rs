@@ -6,12 +6,13 @@ use clap::ValueEnum as _;
 
 use crate::args::PresetsArgs;
 use crate::config::{DataSection, PreprocessingSection};
+use crate::data::Wanted;
 use crate::failure::Failure;
+use crate::job::{Job, Keep};
 use crate::presets::{Figure, Preset};
 use crate::progress::Progress;
 use crate::report::{Record, table};
-use crate::source::{Source, Wanted};
-use crate::train::{Job, Keep};
+use crate::source::Source;
 
 /// `chainrule presets`.
 pub(crate) fn command(args: &PresetsArgs) -> Result<(), Failure> {

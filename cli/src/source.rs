@@ -3,15 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use chainrule::random::{Generator, Stream};
-use chainrule::{Dataset, Scalar, TrainerConfig, balanced_weights};
-use chainrule_data::{Answers, LabelledData, Preprocessing, Split, Step, digits_split, mnist};
-use ndarray::{Array2, Axis};
+use chainrule::{Scalar, TrainerConfig};
+use chainrule_data::{LabelledData, Split, digits_split, mnist};
 
 use crate::arrays;
-use crate::config::{ClassWeights, DataSection, Methods, PreprocessingSection};
+use crate::config::{ClassWeights, DataSection, PreprocessingSection};
+use crate::data::{Data, Wanted};
 use crate::failure::Failure;
-use crate::preparation::{Preparation, TargetScale, fit};
-use crate::recipe::{Recipe, Task};
+use crate::recipe::Recipe;
 use crate::table;
 
 /// Where data comes from.
@@ -126,174 +125,6 @@ impl Source {
     }
 }
 
-/// What is asked of a source.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted {
-    /// The share of the training data for validation.
-    pub(crate) validation: f64,
-    /// Of what is held out.
-    pub(crate) seed: u64,
-}
-
-/// Samples with what is to be learnt of them.
-#[derive(Clone, Debug)]
-pub(crate) struct Part<T> {
-    pub(crate) inputs: Array2<T>,
-    pub(crate) answers: Answers<T>,
-    /// How much each counts, if not alike.
-    pub(crate) weights: Option<Vec<T>>,
-}
-
-impl<T: Scalar> Part<T> {
-    pub(crate) fn new(inputs: Array2<T>, answers: Answers<T>) -> Self {
-        Self { inputs, answers, weights: None }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.inputs.nrows()
-    }
-
-    /// Some of the rows, in this order.
-    pub(crate) fn select(&self, rows: &[usize]) -> Self {
-        let answers = match &self.answers {
-            Answers::Classes(labels) => Answers::Classes(rows.iter().map(|&row| labels[row]).collect()),
-            Answers::Values(values) => Answers::Values(values.select(Axis(0), rows)),
-        };
-        Self::new(self.inputs.select(Axis(0), rows), answers)
-    }
-
-    /// Those for training, validation and test, where there are any.
-    pub(crate) fn held_out(&self, rows: &chainrule::Split) -> [Option<Self>; 3] {
-        [&rows.train, &rows.validation, &rows.test].map(|rows| (!rows.is_empty()).then(|| self.select(rows)))
-    }
-
-    /// As the library takes them.
-    pub(crate) fn dataset(&self) -> Result<Dataset<'_, T>, Failure> {
-        let data = match &self.answers {
-            Answers::Classes(labels) => Dataset::classes(&self.inputs, labels)?,
-            Answers::Values(values) => Dataset::values(&self.inputs, values)?,
-        };
-        Ok(match &self.weights {
-            Some(weights) => data.weighted(weights)?,
-            None => data,
-        })
-    }
-}
-
-/// Data in memory, to train and to test with.
-#[derive(Debug)]
-pub(crate) struct Data<T> {
-    pub(crate) train: Part<T>,
-    pub(crate) validation: Option<Part<T>>,
-    pub(crate) test: Option<Part<T>>,
-    /// None for numbers.
-    pub(crate) class_names: Vec<String>,
-    pub(crate) feature_names: Vec<String>,
-    pub(crate) target_names: Vec<String>,
-    /// What has to be done again before the network is used.
-    pub(crate) preparation: Preparation,
-    /// By what numbers to predict were shifted and scaled for training.
-    pub(crate) target_scale: Option<TargetScale>,
-}
-
-impl<T: Scalar> Data<T> {
-    fn labelled(place: &str, split: Split<T>, by: f64) -> Result<Self, Failure> {
-        let preprocessing = Preprocessing::new(vec![Step::Divide { by }])?;
-        let class_names = split.train.class_names().to_vec();
-        let feature_names = split.train.feature_names().to_vec();
-        if class_names.len() < 2 {
-            return Err(Failure::unfit(place, "1 class", "at least 2"));
-        }
-        let part = |data: LabelledData<T>| {
-            let (inputs, labels) = data.into_parts();
-            Part::new(inputs, Answers::Classes(labels))
-        };
-        Ok(Self {
-            train: part(split.train),
-            validation: None,
-            test: Some(part(split.test)),
-            class_names,
-            feature_names,
-            target_names: Vec::new(),
-            preparation: Preparation { preprocessing, ..Preparation::default() },
-            target_scale: None,
-        })
-    }
-
-    /// The number of features.
-    pub(crate) fn features(&self) -> usize {
-        self.train.inputs.ncols()
-    }
-
-    /// What is learnt.
-    pub(crate) fn task(&self) -> Task {
-        match &self.train.answers {
-            Answers::Classes(_) => Task::Classes(self.class_names.len()),
-            Answers::Values(values) => Task::Values(values.ncols()),
-        }
-    }
-
-    /// Takes a share of the training data for validation, of each class alike.
-    fn hold_out(&mut self, share: f64, seed: u64) -> Result<(), Failure> {
-        let split = split(&self.train.answers, share, 0.0, seed)?;
-        self.validation = Some(self.train.select(&split.validation));
-        self.train = self.train.select(&split.train);
-        Ok(())
-    }
-
-    /// Fits more preprocessing on the training data, and does it to all.
-    fn preprocess(&mut self, methods: &Methods) -> Result<(), Failure> {
-        let (more, inputs) = fit(methods, std::mem::take(&mut self.train.inputs), None)?;
-        self.train.inputs = inputs;
-        for part in [&mut self.validation, &mut self.test].into_iter().flatten() {
-            part.inputs = more.transform(std::mem::take(&mut part.inputs))?;
-        }
-        let steps = [self.preparation.preprocessing.steps(), more.steps()].concat();
-        self.preparation.preprocessing = Preprocessing::new(steps)?;
-        Ok(())
-    }
-
-    /// Weighs classes, and finds the scale of numbers to predict, as is asked for.
-    pub(crate) fn weigh_and_scale(
-        &mut self,
-        section: &DataSection,
-        preprocessing: &PreprocessingSection,
-    ) -> Result<(), Failure> {
-        if section.class_weights == Some(ClassWeights::Balanced) {
-            self.balance()?;
-        }
-        if let (Answers::Values(values), false) =
-            (&self.train.answers, preprocessing.raw_targets == Some(true))
-        {
-            self.target_scale = Some(TargetScale::fit(values)?);
-        }
-        Ok(())
-    }
-
-    /// Lets every class count alike in training.
-    pub(crate) fn balance(&mut self) -> Result<(), Failure> {
-        let Answers::Classes(labels) = &self.train.answers else {
-            return Err(Failure::Usage("class weights need classes, found numbers to predict".to_owned()));
-        };
-        let weights = balanced_weights(labels, self.class_names.len())?;
-        self.train.weights = Some(labels.iter().map(|&label| T::of(weights[label])).collect());
-        Ok(())
-    }
-}
-
-/// Rows for training, validation and test, of each class alike.
-pub(crate) fn split<T>(
-    answers: &Answers<T>,
-    validation: f64,
-    test: f64,
-    seed: u64,
-) -> Result<chainrule::Split, Failure> {
-    Ok(match answers {
-        Answers::Classes(labels) => chainrule::Split::stratified(labels, validation, test, seed)?,
-        Answers::Values(values) => chainrule::Split::random(values.nrows(), validation, test, seed)?,
-    })
-}
-
 fn mnist_data<T: Scalar>(split: MnistSplit, folder: Option<&Path>, seed: u64) -> Result<Data<T>, Failure> {
     let folder = mnist::find_dir(folder)?;
     let Split { train, test } = mnist::load::<T>(&folder)?;
@@ -349,44 +180,16 @@ pub(crate) fn labelled<T: Scalar>(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn data(inputs: Array2<f64>, labels: Vec<usize>) -> Data<f64> {
-        Data {
-            train: Part::new(inputs, Answers::Classes(labels)),
-            validation: None,
-            test: None,
-            class_names: vec!["a".to_owned(), "b".to_owned()],
-            feature_names: Vec::new(),
-            target_names: Vec::new(),
-            preparation: Preparation::default(),
-            target_scale: None,
-        }
-    }
-
-    #[test]
-    fn a_share_of_each_class_is_held_out_and_classes_are_balanced() {
-        let labels: Vec<usize> = (0..40).map(|row| usize::from(row % 4 == 0)).collect();
-        let mut data = data(Array2::from_shape_fn((40, 1), |(row, _)| row as f64), labels);
-        data.hold_out(0.2, 1).unwrap();
-        let of = |part: &Part<f64>| match &part.answers {
-            Answers::Classes(labels) => (labels.len(), labels.iter().sum::<usize>()),
-            Answers::Values(_) => unreachable!(),
-        };
-        assert_eq!((of(&data.train), of(data.validation.as_ref().unwrap())), ((32, 8), (8, 2)));
-        data.balance().unwrap();
-        let mut weights = data.train.weights.clone().unwrap();
-        weights.sort_by(f64::total_cmp);
-        assert_eq!(
-            (weights[0].to_bits(), weights[31].to_bits()),
-            ((32.0_f64 / 48.0).to_bits(), 2.0_f64.to_bits())
-        );
-    }
+    use crate::data::Part;
+    use chainrule_data::Answers;
+    use ndarray::Array2;
 
     #[test]
     fn the_stand_in_for_kaggle_is_a_permutation() {
         let inputs = Array2::from_shape_fn((60_000, 1), |(row, _)| row as f64);
         let labels: Vec<usize> = (0..60_000).collect();
-        let mut data = data(inputs, labels);
+        let part = Part::new(inputs, Answers::Classes(labels));
+        let mut data = Data::new(part, vec!["a".to_owned(), "b".to_owned()]);
         kaggle(&mut data, 1);
         let (train, test) = (&data.train, data.test.as_ref().unwrap());
         assert_eq!((train.len(), test.len()), (41_000, 1_000));

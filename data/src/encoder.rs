@@ -264,8 +264,12 @@ impl Encoder {
         Ok(inputs)
     }
 
-    /// The targets of a table, if it has them.
-    fn answers<T: Float>(&self, table: &Table<T>) -> Result<Option<Answers<T>>, Error> {
+    /// The targets of a table alone, if it has them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Encoder::encode`], of targets.
+    pub fn answers<T: Float>(&self, table: &Table<T>) -> Result<Option<Answers<T>>, Error> {
         if table.targets.is_empty() {
             return Ok(None);
         }

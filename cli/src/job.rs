@@ -1,0 +1,256 @@
+//! A training run, with what is done after its steps and epochs.
+
+use std::ops::ControlFlow;
+
+use chainrule::{
+    Backend, Callback, Epoch, Evaluation, Linked, Loss, Metric, Network, RunState, Step, evaluate,
+    loss_by_name, metric_by_name,
+};
+use chainrule_data::Answers;
+use chainrule_model::Checkpoint;
+
+use crate::args::MachineArgs;
+use crate::data::{Data, Part};
+use crate::failure::Failure;
+use crate::hints::resume_command;
+use crate::interrupt;
+use crate::memory::peak_memory;
+use crate::preparation::TargetScale;
+use crate::progress::Progress;
+use crate::recipe::Recipe;
+use crate::report::{Record, Summary};
+use crate::run::RunFolder;
+
+/// All that makes a run the run it is, but the data.
+#[derive(Clone, Debug)]
+pub(crate) struct Job<'a> {
+    pub(crate) recipe: Recipe,
+    pub(crate) machine: &'a MachineArgs,
+}
+
+/// What a run leaves.
+#[derive(Debug)]
+pub(crate) struct Outcome<T> {
+    pub(crate) network: Network<T>,
+    pub(crate) records: Vec<Record>,
+    /// All epochs, those of earlier parts of the run as well.
+    pub(crate) history: Vec<Epoch>,
+    pub(crate) summary: Summary,
+}
+
+/// Measures networks in the units of the data.
+struct Gauge<'a, T> {
+    backend: &'a dyn Backend<T>,
+    loss: Box<dyn Loss<T>>,
+    metrics: Vec<Box<dyn Metric<T>>>,
+    scale: Option<&'a TargetScale>,
+}
+
+impl<'a, T: Linked> Gauge<'a, T> {
+    fn new(
+        recipe: &Recipe,
+        backend: &'a dyn Backend<T>,
+        scale: Option<&'a TargetScale>,
+    ) -> Result<Self, Failure> {
+        let metrics = recipe.trainer.metrics.iter().map(|name| metric_by_name::<T>(name));
+        let metrics = metrics.collect::<chainrule::Result<_>>()?;
+        Ok(Self { backend, loss: loss_by_name(&recipe.trainer.loss)?, metrics, scale })
+    }
+
+    /// The loss is that of training; metrics of numbers to predict are in their own units.
+    fn measure(&self, network: &Network<T>, part: &Part<T>) -> Result<Evaluation, Failure> {
+        let data = part.dataset()?;
+        let (Some(scale), Answers::Values(values)) = (self.scale, &part.answers) else {
+            return Ok(evaluate(network, self.backend, &*self.loss, &data, &self.metrics)?);
+        };
+        let mut evaluation = evaluate(network, self.backend, &*self.loss, &data, &[])?;
+        let outputs = scale.undo(&network.predict(self.backend, &part.inputs)?);
+        let targets = scale.undo(values);
+        let of = |metric: &dyn Metric<T>| {
+            let value = metric.evaluate(&outputs, chainrule::Targets::Values(targets.view()));
+            (metric.name().to_owned(), value)
+        };
+        evaluation.metrics = self.metrics.iter().map(|metric| of(&**metric)).collect();
+        Ok(evaluation)
+    }
+
+    fn measure_some(
+        &self,
+        network: &Network<T>,
+        part: Option<&Part<T>>,
+    ) -> Result<Option<Evaluation>, Failure> {
+        part.map(|part| self.measure(network, part)).transpose()
+    }
+}
+
+/// Is told the epoch, and how many of its samples are done and all in all.
+type OnStep<'a> = Box<dyn FnMut(usize, usize, usize) + 'a>;
+
+/// What is done after steps and epochs.
+struct Watch<'a, T> {
+    gauge: &'a Gauge<'a, T>,
+    data: &'a Data<T>,
+    progress: &'a Progress,
+    on_step: Option<OnStep<'a>>,
+    on_epoch: &'a mut dyn FnMut(&Record) -> Result<(), Failure>,
+    keep: Keep<'a>,
+    epochs: usize,
+    records: &'a mut Vec<Record>,
+    failure: &'a mut Option<Failure>,
+}
+
+impl<T: Linked> Watch<'_, T> {
+    fn epoch(
+        &mut self,
+        epoch: &Epoch,
+        run: &RunState<T>,
+        network: &Network<T>,
+    ) -> Result<ControlFlow<()>, Failure> {
+        let validation = match (&epoch.validation, self.gauge.scale) {
+            (Some(measured), None) => Some(measured.clone()),
+            _ => self.gauge.measure_some(network, self.data.validation.as_ref())?,
+        };
+        let test = self.gauge.measure_some(network, self.data.test.as_ref())?;
+        let record = Record::new(epoch, validation, test);
+        self.progress.epoch(&record);
+        (self.on_epoch)(&record)?;
+        self.records.push(record);
+        match &mut self.keep.folder {
+            Some(folder) => {
+                let is_last = epoch.epoch >= self.epochs || run.stopped;
+                folder.on_epoch(self.records, epoch, run, network, is_last)
+            }
+            None => Ok(ControlFlow::Continue(())),
+        }
+    }
+
+    fn step(
+        &mut self,
+        step: &Step,
+        run: &RunState<T>,
+        network: &Network<T>,
+    ) -> Result<ControlFlow<()>, Failure> {
+        if let Some(on_step) = &mut self.on_step {
+            on_step(step.epoch, step.samples, step.samples_per_epoch);
+        }
+        let requested = interrupt::requested();
+        if let (true, None, Some(improvise)) = (requested, &self.keep.folder, self.keep.improvise) {
+            *self.keep.folder = Some(improvise()?);
+        }
+        Ok(match &mut self.keep.folder {
+            Some(folder) => folder.on_step(step, run, network),
+            None if requested => ControlFlow::Break(()),
+            None => ControlFlow::Continue(()),
+        })
+    }
+
+    /// Ends the training where something has gone wrong.
+    fn ended(&mut self, result: Result<ControlFlow<()>, Failure>) -> ControlFlow<()> {
+        result.unwrap_or_else(|error| {
+            *self.failure = Some(error);
+            ControlFlow::Break(())
+        })
+    }
+}
+
+impl<T: Linked> Callback<T> for Watch<'_, T> {
+    fn on_step(&mut self, step: &Step, run: &RunState<T>, network: &Network<T>) -> ControlFlow<()> {
+        let result = self.step(step, run, network);
+        self.ended(result)
+    }
+
+    fn on_epoch(&mut self, epoch: &Epoch, run: &RunState<T>, network: &Network<T>) -> ControlFlow<()> {
+        let result = self.epoch(epoch, run, network);
+        self.ended(result)
+    }
+}
+
+/// Where a run is kept.
+pub(crate) struct Keep<'a> {
+    pub(crate) folder: &'a mut Option<RunFolder>,
+    /// Makes a folder for a run that has none when it is interrupted.
+    pub(crate) improvise: Option<&'a dyn Fn() -> Result<RunFolder, Failure>>,
+}
+
+impl Job<'_> {
+    /// Trains a network on `data`, telling each epoch to `on_epoch`.
+    pub(crate) fn run<T: Linked>(
+        &self,
+        data: &Data<T>,
+        progress: &Progress,
+        keep: Keep<'_>,
+        from: Option<Checkpoint<T>>,
+        mut on_epoch: impl FnMut(&Record) -> Result<(), Failure>,
+    ) -> Result<Outcome<T>, Failure> {
+        let config = &self.recipe.trainer;
+        let backend = self.machine.backend::<T>()?;
+        let gauge = Gauge::new(&self.recipe, &*backend, data.target_scale.as_ref())?;
+        let Keep { folder, improvise } = keep;
+        let (mut records, mut failure) = (Vec::new(), None);
+        let mut trainer = config.trainer::<T>()?.callback(Watch {
+            gauge: &gauge,
+            data,
+            progress,
+            on_step: progress.on_step().map(|on_step| Box::new(on_step) as Box<_>),
+            on_epoch: &mut on_epoch,
+            keep: Keep { folder: &mut *folder, improvise },
+            epochs: config.epochs,
+            records: &mut records,
+            failure: &mut failure,
+        });
+        if let Some(validation) = &data.validation {
+            trainer = trainer.validation(validation.dataset()?);
+        }
+        let mut network = match from {
+            Some(Checkpoint { network, state, .. }) => {
+                trainer = trainer.resume(state);
+                network
+            }
+            None => self.recipe.network::<T>(data.features(), data.task(), config.seed)?,
+        };
+        let history = trainer.fit(&mut network, &*backend, &data.train.dataset()?)?;
+        let state = trainer.state().map(|state| (state.epoch, state.epoch_steps, state.stopped));
+        drop(trainer);
+        progress.finish();
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        if let Some(folder) = folder {
+            folder.metrics(&records)?;
+            folder.check()?;
+        }
+        if let Some((epoch, steps, false)) = state
+            && epoch <= config.epochs
+        {
+            let at = format!("interrupted in epoch {epoch} of {}, after {steps} steps of it", config.epochs);
+            return Err(Failure::Interrupted(match folder {
+                Some(folder) => format!("{at}; go on with: {}", resume_command(folder.path())?),
+                None => at,
+            }));
+        }
+        let mut last = match (records.last(), history.last()) {
+            (Some(record), _) => record.clone(),
+            (None, Some(epoch)) => Record::new(epoch, epoch.validation.clone(), None),
+            (None, None) => return Err(Failure::Other("no epoch was trained".to_owned())),
+        };
+        if config.early_stopping.is_some() || records.is_empty() {
+            // The network that is kept is that of another epoch, or an earlier part of the run has measured it.
+            last.validation = gauge.measure_some(&network, data.validation.as_ref())?;
+            last.test = gauge.measure_some(&network, data.test.as_ref())?;
+        }
+        let seconds: f64 = records.iter().map(|record| record.seconds).sum();
+        let summary = Summary {
+            last,
+            epochs: records.len(),
+            samples_per_s: (data.train.len() * records.len()) as f64 / seconds.max(1e-9),
+            seconds,
+            backend: backend.name().to_owned(),
+            isa: backend.isa().to_owned(),
+            threads: backend.threads(),
+            seed: config.seed,
+            parameters: network.parameters().len(),
+            peak_memory: peak_memory(),
+        };
+        Ok(Outcome { network, records, history, summary })
+    }
+}
