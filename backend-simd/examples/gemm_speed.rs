@@ -1,6 +1,6 @@
 //! The speed of the matrix product, in GFLOP/s and as a share of what multiply-adds alone reach in the same run.
 //!
-//! `cargo run --release -p chainrule-simd --example gemm_speed -- [threads] [isa] [f64]`
+//! `cargo run --release -p chainrule-simd --example gemm_speed -- [threads] [isa] [f64] [m,k,n …]`
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -51,15 +51,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let threads = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or(1);
     let isa = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or_else(Isa::detect);
     let backend = Simd::builder().isa(isa).threads(threads).build()?;
+    let chosen: Vec<[usize; 3]> = arguments
+        .iter()
+        .filter_map(|a| a.split(',').map(|n| n.parse().ok()).collect::<Option<Vec<_>>>()?.try_into().ok())
+        .collect();
+    let shapes = if chosen.is_empty() { &SHAPES[..] } else { &chosen };
     if arguments.iter().any(|a| a == "f64") {
-        table::<f64>(&backend)?;
+        table::<f64>(&backend, shapes)?;
     } else {
-        table::<f32>(&backend)?;
+        table::<f32>(&backend, shapes)?;
     }
     Ok(())
 }
 
-fn table<T: Scalar>(backend: &Simd) -> Result<(), Box<dyn std::error::Error>>
+fn table<T: Scalar>(backend: &Simd, shapes: &[[usize; 3]]) -> Result<(), Box<dyn std::error::Error>>
 where
     Simd: Backend<T>,
 {
@@ -70,7 +75,7 @@ where
         backend.threads()
     );
     println!("{:>16}  {:>14} {:>14} {:>14}", "m,k,n", "NN", "NT", "TN");
-    for [m, k, n] in SHAPES {
+    for &[m, k, n] in shapes {
         print!("{:>16} ", format!("{m},{k},{n}"));
         for form in ["NN", "NT", "TN"] {
             let a = if form == "TN" { numbers::<T>(k, m).reversed_axes() } else { numbers(m, k) };

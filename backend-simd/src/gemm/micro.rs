@@ -9,6 +9,7 @@
 )]
 
 use crate::gemm::Update;
+use crate::gemm::pack::prefetch;
 use crate::isa::{Element, Kernel};
 use crate::lane::{Lane, portable};
 #[cfg(target_arch = "x86_64")]
@@ -91,6 +92,15 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8> Kernel<T> for
                         if LAST == HALF {
                             half[i] = register::<L, NV, LAST>(row, nv, last).narrow();
                         }
+                    }
+                }
+
+                if let Update::Blend { .. } = update
+                    && k >= 64
+                {
+                    // What is read at the end. With a short sum it would cost more than it gains.
+                    for i in 0..MR {
+                        prefetch(c.wrapping_offset(i.cast_signed() * c_row), nv * L::LANES);
                     }
                 }
 
