@@ -4,13 +4,15 @@ use chainrule_data::{
     Encoder, Preprocessing, Task,
     csv::{self, MISSING, Options, Reader},
     idx,
-    npy::{self, Npz},
+    npy::{self, Npz, Shuffled},
 };
 use flate2::{Compression, write::GzEncoder};
+use ndarray::{Array1, Array2};
 use proptest::prelude::*;
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
+    fs::File,
     io::{self, Cursor, Read, Write},
 };
 
@@ -152,6 +154,30 @@ fn a_long_file_is_read_in_the_memory_of_a_part() {
     };
     let (short, long) = (taken(50_000), taken(200_000));
     assert!(long <= short + 1024 && long < 1 << 20, "{long} bytes, and {short} for a quarter");
+}
+
+#[test]
+fn windows_of_a_file_take_the_memory_they_may() {
+    const MEMORY: usize = 1 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let (x, y) = (folder.path().join("x.npy"), folder.path().join("y.npy"));
+    let values = Array2::from_shape_fn((28_000, 64), |(row, column)| (row * 64 + column) as f32);
+    npy::write(&values, File::create(&x).unwrap()).unwrap();
+    let labels: Array1<u8> = (0..10).cycle().take(28_000).collect();
+    npy::write(&labels, File::create(&y).unwrap()).unwrap();
+    drop(values);
+    assert!(x.metadata().unwrap().len() > 6 * MEMORY as u64);
+
+    let mut data = Shuffled::open(&x, &y, Task::Auto, MEMORY).unwrap();
+    let mut rows = 0;
+    let most = most(|| {
+        for window in data.pass::<f32>(1).unwrap() {
+            rows += window.unwrap().inputs.nrows();
+        }
+    });
+    assert_eq!(rows, 28_000);
+    assert!(most <= MEMORY, "{most} bytes of {MEMORY}");
+    assert!(most > MEMORY * 3 / 4, "{most} bytes of {MEMORY} are used");
 }
 
 proptest! {
