@@ -199,7 +199,7 @@ macro_rules! backend {
                 c: &mut ArrayRef2<$t>,
             ) -> Result<()> {
                 check::matmul(a, b, c)?;
-                gemm::matmul(self.engine, a, b, update(how), c, None);
+                self.engine.matmul(a, b, update(how), c);
                 Ok(())
             }
 

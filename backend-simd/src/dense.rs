@@ -22,6 +22,9 @@ const FEWEST: usize = 64;
 /// forward product on: to fetch them from the cache of another core would cost more than the products.
 const SUMS: usize = 8;
 
+/// Most multiply-adds of a product alone that is better off without a plan.
+const TINY: usize = 1 << 12;
+
 /// A vector as a matrix of one row.
 pub(crate) fn row<T: Copy>(x: &ArrayRef1<T>) -> MatRef<T> {
     let [col] = *x.strides() else { unreachable!("one axis") };
@@ -68,6 +71,25 @@ impl Engine {
                 row += n;
             }
         });
+    }
+
+    /// C from A B.
+    #[inline]
+    pub(crate) fn matmul<T: Real>(
+        self,
+        a: &ArrayRef2<T>,
+        b: &ArrayRef2<T>,
+        update: Update<T>,
+        c: &mut ArrayRef2<T>,
+    ) {
+        let (a, b, c) = (MatRef::new(a), MatRef::new(b), MatMut::new(c));
+        let tiny = a.rows.saturating_mul(a.cols).saturating_mul(b.cols) <= TINY && update == Update::Replace;
+        // SAFETY: the arrays are borrowed until this function returns, and their shapes were checked.
+        unsafe {
+            if !(tiny && small::product(self.isa, a, b, Finish::Replace, c)) {
+                gemm::product(self, a, b, update, c, None);
+            }
+        }
     }
 
     pub(crate) fn dense_forward<T: Real + Scalar>(

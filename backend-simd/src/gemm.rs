@@ -18,8 +18,6 @@ mod pack;
 mod tests;
 pub(crate) mod view;
 
-use ndarray::ArrayRef2;
-
 use crate::isa::{Element, Isa, Ready};
 use crate::threads;
 pub(crate) use driver::Lanes;
@@ -73,24 +71,6 @@ pub(crate) struct Product<'a, T> {
 }
 
 /// Computes `update` with A·B on C, then `epilogue` for each block of C.
-///
-/// # Panics
-///
-/// If the shapes do not fit.
-#[inline]
-pub(crate) fn matmul<T: Element>(
-    engine: Engine,
-    a: &ArrayRef2<T>,
-    b: &ArrayRef2<T>,
-    update: Update<T>,
-    c: &mut ArrayRef2<T>,
-    epilogue: Option<Epilogue<'_, T>>,
-) {
-    // SAFETY: the arrays are borrowed until the call returns.
-    unsafe { product(engine, MatRef::new(a), MatRef::new(b), update, MatMut::new(c), epilogue) }
-}
-
-/// As [`matmul`], for views.
 ///
 /// # Safety
 ///

@@ -2,14 +2,28 @@
 
 use std::sync::Mutex;
 
-use ndarray::{Array2, ArrayViewMut2, Axis, Slice};
+use ndarray::{Array2, ArrayRef2, ArrayViewMut2, Axis, Slice};
 
-use crate::gemm::{Block, Engine, Update, matmul};
+use crate::gemm::view::{MatMut, MatRef};
+use crate::gemm::{Block, Engine, Epilogue, Update, product};
 use crate::isa::{Element, Isa, Ready};
 
 /// One set, one thread.
 fn engine(isa: Isa) -> Engine {
     Engine { isa: Ready::new(isa).unwrap(), threads: 1 }
+}
+
+/// [`product`] for arrays.
+fn matmul<T: Element>(
+    engine: Engine,
+    a: &ArrayRef2<T>,
+    b: &ArrayRef2<T>,
+    update: Update<T>,
+    c: &mut ArrayRef2<T>,
+    epilogue: Option<Epilogue<'_, T>>,
+) {
+    // SAFETY: the arrays are borrowed until the call returns.
+    unsafe { product(engine, MatRef::new(a), MatRef::new(b), update, MatMut::new(c), epilogue) }
 }
 
 /// A small generator of numbers (a 64-bit linear congruence), so that tests need nothing else.
