@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use chainrule_core::{
-    Accumulate, Activation, BatchNorm, BinaryCrossEntropy, CrossEntropy, Dense, Elementwise, GaussianNll,
-    Layer, LayerNorm, LogSoftmax, Loss, Mode, MultiMargin, NamedParameter, Network, PoissonNll, Prelu,
-    Quadratic, Residual, RmsNorm, Softmax, Targets, Workspace, loss_by_name,
+    Accumulate, Activation, BatchNorm, BinaryCrossEntropy, CrossEntropy, Dense, Elementwise, Error,
+    GaussianNll, Layer, LayerNorm, LogSoftmax, Loss, Mode, MultiMargin, NamedParameter, Network, PoissonNll,
+    Prelu, Quadratic, Residual, RmsNorm, Softmax, Targets, Workspace, loss_by_name,
 };
 use chainrule_naive::Naive;
-use ndarray::Array2;
+use ndarray::{Array2, array};
 use serde_json::Value;
 
 fn cases(text: &str) -> Vec<Value> {
@@ -123,6 +123,28 @@ fn losses() {
         agree(&format!("Δ of {}", name(case)), delta.as_slice().unwrap(), &expected, 1e-15 * largest);
         let without = loss.evaluate(&Naive, &outputs, targets, None).unwrap();
         assert_eq!(score, without, "{}", name(case));
+    }
+}
+
+/// Smoothed classes have a way of their own, through the backend.
+#[test]
+fn smoothed_classes_are_as_with_weights_of_one() {
+    let outputs = array![[1.0, -2.0, 0.5, 30.0], [0.0, 0.0, -700.0, 700.0], [3.0, 1.0, 2.0, -1.0]];
+    for smoothing in [0.0, 0.05, 1.0] {
+        let smoothed = CrossEntropy.label_smoothing(smoothing).unwrap();
+        let by_the_definition = smoothed.clone().class_weights([1.0; 4]).unwrap();
+        let evaluate = |loss: &dyn Loss<f64>| {
+            let mut delta = Array2::from_elem(outputs.dim(), f64::NAN);
+            let score =
+                loss.evaluate(&Naive, &outputs, Targets::Classes(&[3, 1, 2]), Some(&mut delta)).unwrap();
+            (score, delta)
+        };
+        let ((score, delta), (known, expected)) = (evaluate(&smoothed), evaluate(&by_the_definition));
+        agree("the loss", &[score.loss], &[known.loss], 1e-15);
+        assert_eq!(score.correct, known.correct);
+        agree("Δ", delta.as_slice().unwrap(), expected.as_slice().unwrap(), 1e-15);
+        let wrong = smoothed.evaluate(&Naive, &outputs, Targets::Classes(&[3, 1, 4]), None).unwrap_err();
+        assert!(matches!(wrong, Error::Label { .. }), "{wrong}");
     }
 }
 
