@@ -19,17 +19,22 @@ from jax import lax  # noqa: E402
 
 import mnist  # noqa: E402
 
-RECIPES = {
-    "97": {"hidden": 64, "batch": 16, "rate": 0.3, "epochs": 1.5, "momentum": 0.0},
-    "98": {"hidden": 128, "batch": 16, "rate": 0.3, "epochs": 4.0, "momentum": 0.0},
-}
+RECIPES = {"97": "12,96,32,2.0,0.8,0.05", "98": "10,192,32,3.0,1.8,0.05"}
 
 
 def main():
     args = mnist.parse(RECIPES)
-    x, y, test_x, test_y = map(jnp.asarray, mnist.load(args.data_dir))
-    rng = np.random.default_rng(args.seed)
-    parameters = jax.tree.map(jnp.asarray, mnist.first(rng, args.hidden))
+    data = tuple(map(jnp.asarray, mnist.load(args.data_dir)))
+    for recipe in args.recipe:
+        train(args, recipe, *data)
+
+
+def train(args, recipe, x, y, test_x, test_y):
+    state = mean = None
+
+    def shrunk(images):
+        wide, single = (lambda a: a.astype(jnp.uint16)), (lambda a: a.astype(jnp.float32))
+        return mnist.shrunk(images, recipe.side, wide, single)
 
     def forward(parameters, a):
         (w1, b1), (w2, b2) = parameters
@@ -37,45 +42,55 @@ def main():
 
     def loss_of(parameters, a, labels):
         logarithms = jax.nn.log_softmax(forward(parameters, a))
-        return -jnp.take_along_axis(logarithms, labels[:, None], axis=1).mean()
+        right = jnp.take_along_axis(logarithms, labels[:, None], axis=1).mean()
+        if not recipe.smoothing:
+            return -right
+        return -(1 - recipe.smoothing) * right - recipe.smoothing * logarithms.mean()
 
     # The images are arguments: as constants of the program they would take long to compile.
     @jax.jit
-    def scan(state, x, y, order, rates):
-        def step(state, given):
-            parameters, moments = state
-            rows, rate = given
-            gradients = jax.grad(loss_of)(parameters, x[rows], y[rows])
-            if args.momentum:
-                moments = gradients = jax.tree.map(lambda m, d: args.momentum * m + d, moments, gradients)
-            return (jax.tree.map(lambda p, d: p - rate * d, parameters, gradients), moments), None
+    def scan(parameters, mean, x, y, order, rates):
+        rows = order.reshape(-1)
+        inputs = (shrunk(x[rows]) - mean).reshape(*order.shape, -1)
 
-        return lax.scan(step, state, (order, rates))[0]
+        def step(parameters, given):
+            inputs, labels, rate = given
+            gradients = jax.grad(loss_of)(parameters, inputs, labels)
+            return jax.tree.map(lambda p, d: p - rate * d, parameters, gradients), None
+
+        return lax.scan(step, parameters, (inputs, y[order], rates))[0]
 
     @jax.jit
-    def right(parameters, x, y):
-        return (forward(parameters, x).argmax(1) == y).mean()
+    def mean_of(x):
+        return shrunk(x[: mnist.FOR_THE_MEAN]).mean(0)
 
-    def test():
-        return float(right(state[0], test_x, test_y))
+    @jax.jit
+    def right(parameters, mean, x, y):
+        return (forward(parameters, shrunk(x) - mean).argmax(1) == y).mean()
 
-    state = (parameters, jax.tree.map(jnp.zeros_like, parameters) if args.momentum else None)
+    def begin(rng):
+        nonlocal state, mean
+        mean = mean_of(x)
+        state = jax.tree.map(jnp.asarray, mnist.first(rng, recipe.side**2, recipe.hidden))
+        jax.block_until_ready((state, mean))
 
     def advance(order, rates):
         nonlocal state
-        state = scan(state, x, y, order, rates)
+        state = scan(state, mean, x, y, order, rates)
         jax.block_until_ready(state)
+
+    def accuracy():
+        return float(right(state, mean, test_x, test_y))
 
     # Every shape that will come: whole pieces, and the rest of an epoch.
     begun = time.perf_counter()
-    at_once = max(1, args.every // args.batch)
-    per_epoch = len(x) // args.batch
-    for count in {at_once, per_epoch % at_once, int(args.epochs * per_epoch) % per_epoch % at_once} - {0}:
-        order = np.zeros((count, args.batch), np.int32)
-        jax.block_until_ready(scan(state, x, y, order, np.zeros(count, np.float32)))
-    test()
-    compiled = time.perf_counter() - begun
-    mnist.train("jax", args, rng, len(x), at_once, advance, test, compiled)
+    begin(np.random.default_rng(0))
+    per_epoch = len(x) // recipe.batch
+    pieces = mnist.pieces(args.every, recipe.batch, per_epoch, int(recipe.epochs * per_epoch))
+    for count in {count for _, count in pieces}:
+        advance(np.zeros((count, recipe.batch), np.int32), np.zeros(count, np.float32))
+    accuracy()
+    mnist.run("jax", args, recipe, len(x), begin, advance, accuracy, time.perf_counter() - begun)
 
 
 if __name__ == "__main__":
