@@ -4,10 +4,12 @@
 //! of the other. Backends come from [`chainrule::backends`], the entry that tests and users take.
 
 mod data;
+mod handover;
 mod peak;
 mod product;
 mod workload;
 
+pub use handover::handover_ns;
 pub use peak::{peak_gflops, peak_rss_megabytes};
 pub use product::{Form, Operands, SHAPES, Shape};
 pub use workload::{Method, Objective, Ready, Task, WORKLOADS, Workload};

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use chainrule::{Activation, Backend, Linked};
 use chainrule_bench::{
-    Form, Method, Objective, Operands, Ready, Shape, Task, Workload, peak_gflops, peak_rss_megabytes, rounded,
+    Form, Method, Objective, Operands, Ready, Shape, Task, Workload, handover_ns, peak_gflops,
+    peak_rss_megabytes, rounded,
 };
 use clap::{ArgGroup, Parser, ValueEnum};
 use serde::Serialize;
@@ -112,6 +113,9 @@ struct Report {
     /// Of the multiply-adds that as many threads of this machine can do, measured in this run.
     #[serde(skip_serializing_if = "Option::is_none")]
     fraction_of_peak: Option<f64>,
+    /// A word's way to another core and back, of runs on several threads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handover_ns: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     peak_rss_mb: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -201,6 +205,7 @@ fn measure<T: Element>(arguments: &Arguments) -> Result<Report, Box<dyn Error>> 
         samples_per_s: None,
         gflops: None,
         fraction_of_peak: None,
+        handover_ns: None,
         peak_rss_mb: None,
         us_per_step: None,
         losses: None,
@@ -225,6 +230,7 @@ fn measure<T: Element>(arguments: &Arguments) -> Result<Report, Box<dyn Error>> 
         (None, None) => unreachable!("one of them is required"),
     })?;
     report.peak_rss_mb = peak_rss_megabytes().map(rounded);
+    report.handover_ns = (threads > 1).then(|| rounded(handover_ns()));
     let peak = before.max(peak_gflops::<T>(threads));
     let gflops = rates.flops / rates.seconds / 1e9;
     report.samples_per_s = workload.map(|_| rounded(rates.samples / rates.seconds));

@@ -122,6 +122,13 @@ fn head(out: &mut String, results: &Results, bandwidths: Bandwidths) {
             bandwidths.memory,
         );
     }
+    if let Some(spread) = results.handover() {
+        let _ = writeln!(
+            out,
+            "A word takes {:.0} ns to another core and back ({:.0} to {:.0}); where cores share a cache it is about 60 ns, and a figure on two threads is the better.",
+            spread.median, spread.least, spread.most,
+        );
+    }
     let mut versions: Vec<String> = Vec::new();
     for line in &results.lines {
         let version = format!("{} {}", peer(&line.program), line.version);

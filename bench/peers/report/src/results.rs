@@ -26,6 +26,7 @@ pub(crate) struct Line {
     pub samples_per_s: Option<f64>,
     pub gflops: Option<f64>,
     pub fraction_of_peak: Option<f64>,
+    pub handover_ns: Option<f64>,
     pub peak_rss_mb: Option<f64>,
     pub us_per_step: Option<f64>,
     pub goal: Option<f64>,
@@ -158,6 +159,11 @@ impl Results {
         let peaks = self.lines.iter().filter(|line| line.threads == threads && is_ours(&line.program));
         let peaks = peaks.filter_map(|line| Some(line.gflops? / line.fraction_of_peak?));
         Spread::of(peaks.filter(|peak| peak.is_finite())).map(|peak| peak.median)
+    }
+
+    /// Nanoseconds of a word's way to another core and back.
+    pub(crate) fn handover(&self) -> Option<Spread> {
+        Spread::of(self.lines.iter().filter_map(|line| line.handover_ns))
     }
 }
 
