@@ -1,7 +1,7 @@
 //! CSV as it is met in the wild, and as it should not be met anywhere.
 
 use chainrule_data::{
-    Error, LabelledData, Position, Split,
+    Error, LabelledData, Position,
     csv::{self, Column, Header, Options},
 };
 use flate2::{Compression, write::GzEncoder};
@@ -269,52 +269,22 @@ fn skipped_lines_and_comments_are_counted() {
 }
 
 #[test]
-fn a_second_file_is_read_like_the_first() {
-    let train = read("a,b,kind\n1,2,x\n3,4,y\n5,6,z\n").unwrap();
-    let options = Options::new().like(&train);
-    assert_eq!(with("1,2,z\n", &options).unwrap().labels(), [2]);
-    assert_eq!(with("1,2,z\n", &options).unwrap().classes(), 3);
-    assert_eq!(
-        refused_with("1,2,z\n1,2,w\n", &options),
-        "t.csv, line 2, column 3: found `w`, expected one of the classes x, y, z"
-    );
-    assert_eq!(
-        refused_with("1,x\n", &options),
-        "t.csv, line 1: found 1 feature, expected 2, as in the data read before"
-    );
-    assert_eq!(
-        refused_with("b,a,kind\n1,2,x\n", &options),
-        "t.csv, line 1, column 1: found `b`, expected `a`, as in the data read before"
-    );
-
-    let numbers = Options::new().like(&read("1,0\n1,2\n").unwrap());
-    assert_eq!(with("1,2.0\n1,1\n", &numbers).unwrap().labels(), [2, 1]);
-    assert!(refused_with("1,3\n", &numbers).contains("one of the classes 0, 1, 2"));
-    assert!(refused_with("1,0.5\n", &numbers).contains("whole number"));
-}
-
-#[test]
-fn one_path_is_split_and_two_are_not() {
+fn files_may_be_packed_and_must_be_there() {
     let folder = tempfile::tempdir().unwrap();
-    let (first, second) = (folder.path().join("first.csv"), folder.path().join("second.csv"));
-    let mut packed = GzEncoder::new(fs::File::create(&first).unwrap(), Compression::fast());
+    let path = folder.path().join("classes.csv");
+    let mut packed = GzEncoder::new(fs::File::create(&path).unwrap(), Compression::fast());
     packed.write_all("0,b\n1,b\n2,b\n3,b\n4,a\n5,a\n6,a\n7,a\n".as_bytes()).unwrap();
     packed.finish().unwrap();
-    fs::write(&second, "8,b\n").unwrap();
 
-    let Split { train, test } = csv::read_split::<f32>(&[&first], &Options::new(), 0.75, 7).unwrap();
-    assert_eq!((train.class_counts(), test.class_counts()), (vec![3, 3], vec![1, 1]));
-    let Split { train, test } = csv::read_split::<f32>(&[&first, &second], &Options::new(), 0.75, 7).unwrap();
-    assert_eq!((train.len(), test.labels()), (8, &[1][..]));
+    let data = csv::read::<f32>(&path, &Options::new()).unwrap();
+    assert_eq!((data.class_counts(), data.class_names()[1].as_str()), (vec![4, 4], "b"));
 
-    let none: [&Path; 0] = [];
-    assert!(matches!(csv::read_split::<f32>(&none, &Options::new(), 0.75, 7), Err(Error::Argument { .. })));
     let absent = folder.path().join("absent.csv");
     let error = csv::read::<f32>(&absent, &Options::new()).unwrap_err();
     assert!(matches!(&error, Error::Io { .. }) && error.to_string().contains("absent.csv"), "{error}");
-    let whole = fs::read(&first).unwrap();
-    fs::write(&first, &whole[..whole.len() - 3]).unwrap();
-    assert!(matches!(csv::read::<f32>(&first, &Options::new()), Err(Error::Gzip { .. })));
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 3]).unwrap();
+    assert!(matches!(csv::read::<f32>(&path, &Options::new()), Err(Error::Gzip { .. })));
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! What becomes of a column's cells.
 
 use crate::classes::{MAX_CLASSES, whole_number};
-use crate::error::shortened_list;
 use num_traits::Float;
 use std::collections::HashMap;
 
@@ -35,19 +34,11 @@ pub(super) struct Gather {
     optional: bool,
     index: HashMap<String, usize>,
     pub(super) names: Vec<String>,
-    /// Whether no further names are taken.
-    closed: bool,
 }
 
 impl Gather {
     pub(super) fn new(kind: Kind, optional: bool) -> Self {
-        Self { kind, optional, index: HashMap::new(), names: Vec::new(), closed: false }
-    }
-
-    /// Classes that have these names.
-    pub(super) fn closed(names: &[String]) -> Self {
-        let index = names.iter().enumerate().map(|(label, name)| (name.clone(), label)).collect();
-        Self { kind: Kind::Classes, optional: false, index, names: names.to_vec(), closed: true }
+        Self { kind, optional, index: HashMap::new(), names: Vec::new() }
     }
 
     pub(super) fn has_names(&self) -> bool {
@@ -101,12 +92,8 @@ impl Gather {
         if let Some(&place) = self.index.get(name) {
             return Ok(place);
         }
-        let whole = if self.kind == Kind::Classes { whole_number(name)? } else { None };
-        if self.closed {
-            // `7.0` in one file is `7` in another.
-            let place = whole.and_then(|whole| self.index.get(&whole.to_string()));
-            let list = || format!("one of the classes {}", shortened_list(&self.names.join(", ")));
-            return place.copied().ok_or_else(list);
+        if self.kind == Kind::Classes {
+            whole_number(name)?;
         }
         let place = self.names.len();
         if self.kind == (Kind::Categories { detected: true }) && place == MAX_DETECTED {

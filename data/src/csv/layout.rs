@@ -1,7 +1,7 @@
 //! What the first row of a file settles for all of them.
 
 use super::{
-    Column, Expected, Header, Like, Options,
+    Column, Expected, Header, Options,
     column::{Gather, Kind},
     rows::Rows,
 };
@@ -80,9 +80,6 @@ impl Rows<'_> {
             None => self.as_chosen(&cells, options, strict)?,
         };
         layout.names = if header { cells } else { Vec::new() };
-        if let Some(like) = &options.like {
-            self.compare(&layout, like)?;
-        }
         if header && !self.next()? {
             return Err(self.file.malformed(Position::File, "a header and no rows", rows));
         }
@@ -148,13 +145,12 @@ impl Rows<'_> {
             Taken { column, gather: Gather::new(kind, options.missing.is_some()) }
         };
         let target = |&column: &usize| {
-            let gather = match (&options.like, options.task) {
-                (Some(like), _) => Gather::closed(&like.class_names),
-                (None, Task::Classes) => Gather::new(Kind::Classes, false),
-                (None, Task::Values) => Gather::new(Kind::Numbers { detected: false }, false),
-                (None, Task::Auto) => Gather::new(Kind::Open, false),
+            let kind = match options.task {
+                Task::Classes => Kind::Classes,
+                Task::Values => Kind::Numbers { detected: false },
+                Task::Auto => Kind::Open,
             };
-            Taken { column, gather }
+            Taken { column, gather: Gather::new(kind, false) }
         };
         let features = features.iter().map(feature).collect();
         let mut layout = Layout::new(line, width, features, targets.iter().map(target).collect());
@@ -253,27 +249,6 @@ impl Rows<'_> {
         let targets =
             targets.iter().zip(answers.unwrap_or_default()).map(|field| take(field, Kind::Classes)).collect();
         Ok((Layout::new(line, width, features, targets), header))
-    }
-
-    /// Checks that the columns are those of the file read earlier.
-    fn compare(&self, layout: &Layout, like: &Like) -> Result<(), Error> {
-        if layout.features.len() != like.features {
-            let found = counted(layout.features.len(), "feature");
-            let expected = format!("{}, as in the data read before", like.features);
-            return Err(self.file.malformed(Position::Line(layout.line), found, expected));
-        }
-        if layout.names.is_empty() || like.feature_names.is_empty() {
-            return Ok(());
-        }
-        for (&Taken { column, .. }, before) in layout.features.iter().zip(&like.feature_names) {
-            let name = &layout.names[column];
-            if name != before {
-                let position = Position::Cell { line: layout.line, column: column + 1, name: None };
-                let expected = format!("{}, as in the data read before", quoted(before));
-                return Err(self.file.malformed(position, quoted(name), expected));
-            }
-        }
-        Ok(())
     }
 }
 

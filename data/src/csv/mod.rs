@@ -15,8 +15,8 @@
 //!   written `7.0`), the labels are these numbers as they are, and there are as many classes as the greatest
 //!   of them plus one. Otherwise the distinct classes are sorted (by value if all are whole numbers, such as
 //!   −1 and 1, else by their characters' code points) and a label is its class's place in that order. So the
-//!   numbering depends on which classes there are, and not on the order of the rows. [`Options::like`] reads
-//!   a second file with the numbering of a first.
+//!   numbering depends on which classes there are, and not on the order of the rows. [`Options::expect`] reads
+//!   a second file as a first, with its numbering.
 //! - Rows are read one at a time. What is kept is a number for each cell, and the rows' lines; [`Reader`] hands over a file
 //!   part by part.
 //!
@@ -41,12 +41,11 @@ mod rows;
 
 pub use crate::classes::MAX_CLASSES;
 pub use column::MAX_DETECTED;
-use options::Like;
 pub use options::{Column, Header, MISSING, Options};
 pub(crate) use options::{Expected, ExpectedField};
 pub use reader::Reader;
 
-use crate::{Error, LabelledData, Split, Table, error::counted, source::Source};
+use crate::{Error, LabelledData, Table, error::counted, source::Source};
 use num_traits::Float;
 use std::{io::Read, path::Path};
 
@@ -79,36 +78,6 @@ pub fn from_reader<T: Float>(
 ) -> Result<LabelledData<T>, Error> {
     options.check()?;
     labelled(Source::new(reader, name.to_owned())?, options)
-}
-
-/// Reads one or two CSV files as data to train and to test with.
-///
-/// One file is split by [`split_stratified`](LabelledData::split_stratified) with `fraction` and `seed`; of
-/// two, the first is for training and the second, read as [`Options::like`] the first, for testing.
-///
-/// # Errors
-///
-/// As [`read`]; [`Error::Argument`] also for another number of files, and for a fraction that leaves either
-/// part empty.
-pub fn read_split<T: Float>(
-    paths: &[impl AsRef<Path>],
-    options: &Options,
-    fraction: f64,
-    seed: u64,
-) -> Result<Split<T>, Error> {
-    match paths {
-        [both] => read(both, options)?.split_stratified(fraction, seed),
-        [train, test] => {
-            let train = read(train, options)?;
-            let test = read(test, &options.clone().like(&train))?;
-            Ok(Split { train, test })
-        }
-        _ => Err(Error::Argument {
-            name: "paths",
-            found: counted(paths.len(), "file"),
-            expected: "one file to be split, or one for training and one for testing".to_owned(),
-        }),
-    }
 }
 
 /// Reads a CSV file, gzipped or not, as a table.

@@ -1,6 +1,6 @@
 //! How a CSV file is to be understood.
 
-use crate::{Encoder, Error, LabelledData, Task, error::counted};
+use crate::{Encoder, Error, Task, error::counted};
 use std::str::FromStr;
 
 /// What stands for a value that is missing, unless something else is said.
@@ -81,7 +81,6 @@ pub struct Options {
     pub(super) missing: Option<Vec<String>>,
     pub(super) skip: usize,
     pub(super) comment: Option<u8>,
-    pub(super) like: Option<Like>,
     pub(super) expected: Option<Expected>,
 }
 
@@ -104,14 +103,6 @@ pub(crate) struct ExpectedField {
     pub(crate) optional: bool,
 }
 
-/// What a file has to have in common with one read earlier.
-#[derive(Debug, Clone)]
-pub(super) struct Like {
-    pub(super) features: usize,
-    pub(super) feature_names: Vec<String>,
-    pub(super) class_names: Vec<String>,
-}
-
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -124,7 +115,6 @@ impl Default for Options {
             missing: None,
             skip: 0,
             comment: None,
-            like: None,
             expected: None,
         }
     }
@@ -220,7 +210,6 @@ impl Options {
     #[must_use]
     pub fn expect(mut self, encoder: &Encoder) -> Self {
         self.expected = Some(encoder.expected());
-        self.like = None;
         let missing = encoder.missing_texts();
         self.missing = (!missing.is_empty()).then(|| missing.to_vec());
         self
@@ -237,29 +226,6 @@ impl Options {
     #[must_use]
     pub fn comment(mut self, comment: Option<u8>) -> Self {
         self.comment = comment;
-        self
-    }
-
-    /// The file must have the features of `data`, and its labels are numbered as those of `data`: for a test
-    /// file, after the training file. A class that `data` has no name for is an error.
-    ///
-    /// ```
-    /// use chainrule_data::csv::{self, Options};
-    ///
-    /// let train = csv::from_reader::<f32>("1,a\n2,b\n3,c\n".as_bytes(), "train.csv", &Options::new())?;
-    /// let options = Options::new().like(&train);
-    /// let test = csv::from_reader::<f32>("1.5,c\n2.5,b\n".as_bytes(), "test.csv", &options)?;
-    /// assert_eq!(test.labels(), [2, 1]);
-    /// assert!(csv::from_reader::<f32>("1.5,d\n".as_bytes(), "test.csv", &options).is_err());
-    /// # Ok::<(), chainrule_data::Error>(())
-    /// ```
-    #[must_use]
-    pub fn like<T>(mut self, data: &LabelledData<T>) -> Self {
-        self.like = Some(Like {
-            features: data.features(),
-            feature_names: data.feature_names().to_vec(),
-            class_names: data.class_names().to_vec(),
-        });
         self
     }
 
