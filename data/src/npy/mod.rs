@@ -66,6 +66,21 @@ pub fn from_reader<T: Float>(reader: impl Read, name: &str) -> Result<Array2<T>,
     Ok(array(&mut Source::new(reader, name.to_owned())?)?.values)
 }
 
+/// The dimensions of a row in a NPY file, gzipped or not, of which the header alone is read: `[28, 28]` where the file has `[60000, 28, 28]`.
+///
+/// # Errors
+///
+/// As [`read`], for what the header can tell.
+pub fn row_shape(path: impl AsRef<Path>) -> Result<Vec<usize>, Error> {
+    shape(&mut Source::open(path.as_ref())?)
+}
+
+fn shape(source: &mut Source<'_>) -> Result<Vec<usize>, Error> {
+    let name = source.name.clone();
+    let header = Header::read(&name, &mut |buffer| source.fill(buffer))?;
+    Ok(header.shape.into_iter().skip(1).collect())
+}
+
 /// Reads the targets in a NPY file, gzipped or not.
 ///
 /// With [`Task::Auto`], one column of integers or truth values is one of classes, and all else is values. Classes are the numbers

@@ -1,6 +1,6 @@
 //! Several arrays in one file.
 
-use super::{Answers, Numbers, answers, array};
+use super::{Answers, Numbers, answers, array, shape};
 use crate::{
     Error, Position, Task,
     error::{quoted, shortened_list},
@@ -32,6 +32,7 @@ use zip::{ZipArchive, result::ZipError};
 /// // numpy.savez_compressed("data.npz", x=[[0.5, 1.5], [2.5, 3.5]], y=[1, 0])
 /// let mut file = Npz::new(Cursor::new(bytes), "data.npz")?; // Npz::open("data.npz")?
 /// assert_eq!(file.names(), ["x", "y"]);
+/// assert_eq!(file.row_shape("x")?, [2]);
 /// assert_eq!(file.read::<f32>("x")?, array![[0.5, 1.5], [2.5, 3.5]]);
 /// assert_eq!(file.read_answers::<f32>("y", Task::Auto)?, Answers::Classes(vec![1, 0]));
 /// assert!(file.read::<f32>("z").unwrap_err().to_string().contains("found the arrays x, y, expected one named `z`"));
@@ -92,6 +93,15 @@ impl<R: Read + Seek> Npz<R> {
     pub fn read<T: Float>(&mut self, name: &str) -> Result<Array2<T>, Error> {
         let Numbers { values, .. } = self.member(name, array)?;
         Ok(values)
+    }
+
+    /// The dimensions of a row of the array of that name, as [`row_shape`](super::row_shape).
+    ///
+    /// # Errors
+    ///
+    /// As [`Npz::read`], for what the header can tell.
+    pub fn row_shape(&mut self, name: &str) -> Result<Vec<usize>, Error> {
+        self.member(name, shape)
     }
 
     /// Reads the targets in the array of that name.
