@@ -137,8 +137,8 @@ impl Checkpointer {
         let interrupted = self.interrupt.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed));
         let in_time = self.by_time.is_some_and(|time| self.last.elapsed() >= time);
         // Parameters that are not finite the trainer reports at the next step.
-        let sound = network.parameters().iter().all(|w| w.is_finite());
-        if (due || in_time || interrupted) && sound {
+        let sound = || network.parameters().iter().all(|w| w.is_finite());
+        if (due || in_time || interrupted) && sound() {
             if let Err(error) = self.write(run, network) {
                 self.error = Some(error);
                 return ControlFlow::Break(());

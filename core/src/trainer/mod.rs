@@ -339,9 +339,8 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         if let Monitor::Metric(name) = &self.monitor
             && !self.metrics.iter().any(|metric| metric.name() == name)
         {
-            let known: Vec<_> = self.metrics.iter().map(|metric| metric.name().to_owned()).collect();
-            let expected =
-                if known.is_empty() { "a metric of the trainer".to_owned() } else { known.join(", ") };
+            let known = ["loss", "accuracy"].into_iter().chain(self.metrics.iter().map(Metric::name));
+            let expected = known.collect::<Vec<_>>().join(", ");
             return Err(Error::Unknown { what: "metric to monitor", name: name.clone(), expected });
         }
         fits(network, &*self.loss, data)?;
