@@ -5,7 +5,7 @@
     venv/bin/python bench/sklearn/compare.py target/release/chainrule
 
 Five data sets that scikit-learn brings, five folds, shuffled by the seeds 10 to 12 (what the command chooses was settled with the seeds 0 to
-2): 15 fits a cell. `chainrule` is told the two tables of a fold and nothing else. The MLPs get the features as they are, which is their default, and
+9): 15 fits a cell. `chainrule` is told the two tables of a fold and nothing else. The MLPs get the features as they are, which is their default, and
 standardised. Numbers are accuracies on the held-out fold, R² for diabetes: means over the folds, and the standard deviation of the
 seeds' means.
 """

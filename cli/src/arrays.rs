@@ -8,7 +8,7 @@ use chainrule_data::{Answers, Task};
 use ndarray::Array2;
 
 use crate::config::{DataSection, PreprocessingSection};
-use crate::data::{Data, Part, Read, Wanted, held_out};
+use crate::data::{Data, Part, Pixels, Read, Wanted, held_out};
 use crate::failure::Failure;
 
 /// What the inputs and the targets are called in archives.
@@ -51,6 +51,8 @@ pub(crate) fn load<T: Scalar>(
             return Err(Failure::Usage(expected.to_owned()));
         }
     };
+    let shape =
+        if is_archive(first) { Npz::open(first)?.row_shape(names[0])? } else { npy::row_shape(first)? };
     let classes = match &all.answers {
         Answers::Classes(labels) => labels.iter().max().map_or(0, |most| most + 1),
         Answers::Values(_) => 0,
@@ -67,6 +69,7 @@ pub(crate) fn load<T: Scalar>(
         class_names: (0..classes).map(|class| class.to_string()).collect(),
         feature_names: Vec::new(),
         target_names: Vec::new(),
+        pictures: Pixels::of(&shape),
         encoder: None,
         delimiter: None,
     };

@@ -13,22 +13,28 @@ use crate::recipe::{Recipe, Task};
 /// Fewer rows are few.
 const FEW: usize = 1000;
 
+/// From here on they are many.
+const MANY: usize = 20_000;
+
 /// About so many steps, if these are not too many or too few epochs.
 const STEPS: usize = 2000;
 
 /// A recipe for so many rows to train on.
 pub(crate) fn recipe(rows: usize, task: Task) -> Recipe {
-    let (activation, hidden) = match rows {
-        ..FEW => (Activation::Tanh, vec![128]),
-        FEW..20_000 => (Activation::Silu, vec![128]),
-        _ => (Activation::Silu, vec![256, 128]),
+    let (activation, dropout) = match (rows, task) {
+        (..FEW, Task::Classes(_)) => (Activation::Silu, 0.5),
+        (..FEW, Task::Values(_)) => (Activation::Tanh, 0.2),
+        _ => (Activation::Silu, 0.2),
     };
+    let hidden = if rows < MANY { vec![128] } else { vec![256, 128] };
     let (batch_size, fewest) = match rows {
-        ..20_000 => (32, 20),
-        20_000..200_000 => (128, 10),
+        ..MANY => (32, 20),
+        MANY..200_000 => (128, 10),
         _ => (512, 3),
     };
+    // Smoothed labels keep a network from learning few rows by heart; many rows do so themselves.
     let loss = match task {
+        Task::Classes(_) if rows < MANY => "cross-entropy:0.1",
         Task::Classes(_) => "cross-entropy",
         Task::Values(_) => "mse",
     };
@@ -36,7 +42,7 @@ pub(crate) fn recipe(rows: usize, task: Task) -> Recipe {
         network: NetworkSection {
             hidden: Some(Hidden(hidden)),
             activation: Some(activation),
-            dropout: Some(0.2),
+            dropout: Some(dropout),
             ..NetworkSection::default()
         },
         last_init: None,
@@ -91,6 +97,17 @@ mod tests {
         for rows in [1, 10, 999, 1000, 50_000, 10_000_000] {
             assert!((3..=500).contains(&epochs(rows)));
         }
-        assert_eq!(recipe(10, Task::Classes(2)).trainer.loss, "cross-entropy");
+    }
+
+    #[test]
+    fn fewer_rows_are_held_back_more() {
+        let of = |rows, task| {
+            let Recipe { network, trainer, .. } = recipe(rows, task);
+            (trainer.loss, network.dropout.unwrap())
+        };
+        assert_eq!(of(100, Task::Classes(2)), ("cross-entropy:0.1".to_owned(), 0.5));
+        assert_eq!(of(1000, Task::Classes(2)), ("cross-entropy:0.1".to_owned(), 0.2));
+        assert_eq!(of(100_000, Task::Classes(2)), ("cross-entropy".to_owned(), 0.2));
+        assert_eq!(of(100, Task::Values(1)), ("mse".to_owned(), 0.2));
     }
 }

@@ -2,6 +2,7 @@
 
 use chainrule::{Dataset, LayerConfig, Scalar, balanced_weights};
 use chainrule_data::{Answers, Encoder, LabelledData, Preprocessing, Split, Step};
+use chainrule_report::Channels;
 use ndarray::{Array2, Axis};
 
 use crate::config::{ClassWeights, DataSection, Delimiter, Methods, PreprocessingSection};
@@ -19,6 +20,27 @@ pub(crate) struct Wanted {
     pub(crate) validation: f64,
     /// Of what is held out.
     pub(crate) seed: u64,
+}
+
+/// How rows of the inputs are pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pixels {
+    pub(crate) channels: Channels,
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+}
+
+impl Pixels {
+    /// Of rows of so many dimensions: height × width, with one channel or three before or after.
+    pub(crate) fn of(shape: &[usize]) -> Option<Self> {
+        let (channels, height, width) = match *shape {
+            [height, width] | [1, height, width] | [height, width, 1] => (Channels::Grey, height, width),
+            [height, width, 3] => (Channels::Interleaved, height, width),
+            [3, height, width] => (Channels::Planes, height, width),
+            _ => return None,
+        };
+        (height > 1 && width > 1).then_some(Self { channels, width, height })
+    }
 }
 
 /// Samples with what is to be learnt of them.
@@ -76,6 +98,8 @@ pub(crate) struct Data<T> {
     pub(crate) class_names: Vec<String>,
     pub(crate) feature_names: Vec<String>,
     pub(crate) target_names: Vec<String>,
+    /// How inputs are pictures before anything is done to them, if they are.
+    pub(crate) pictures: Option<Pixels>,
     /// What has to be done again before the network is used.
     pub(crate) preparation: Preparation,
     /// By what numbers to predict were shifted and scaled for training.
@@ -83,7 +107,8 @@ pub(crate) struct Data<T> {
 }
 
 impl<T: Scalar> Data<T> {
-    pub(crate) fn labelled(place: &str, split: Split<T>, by: f64) -> Result<Self, Failure> {
+    /// Grey pictures of that width and height, whose pixels were divided by the greatest.
+    pub(crate) fn labelled(place: &str, split: Split<T>, side: usize, by: f64) -> Result<Self, Failure> {
         let preprocessing = Preprocessing::new(vec![Step::Divide { by }])?;
         let class_names = split.train.class_names().to_vec();
         let feature_names = split.train.feature_names().to_vec();
@@ -97,6 +122,7 @@ impl<T: Scalar> Data<T> {
         Ok(Self {
             test: Some(part(split.test)),
             feature_names,
+            pictures: Pixels::of(&[side, side]),
             preparation: Preparation { preprocessing, ..Preparation::default() },
             ..Self::new(part(split.train), class_names)
         })
@@ -111,6 +137,7 @@ impl<T: Scalar> Data<T> {
             class_names,
             feature_names: Vec::new(),
             target_names: Vec::new(),
+            pictures: None,
             preparation: Preparation::default(),
             target_scale: None,
         }
@@ -167,8 +194,8 @@ impl<T: Scalar> Data<T> {
     }
 
     /// Puts numbers to predict on a scale of their own, if the network can give it back at its end.
-    pub(crate) fn scale_targets(&mut self, layers: &[LayerConfig]) {
-        self.target_scale = self.target_scale.take().filter(|scale| scale.fits(layers));
+    pub(crate) fn scale_targets(&mut self, layers: &[LayerConfig], loss: &str) {
+        self.target_scale = self.target_scale.take().filter(|scale| scale.fits(layers, loss));
         if let Some(scale) = &self.target_scale {
             let held_out = self.validation.iter_mut().chain(&mut self.test);
             for part in std::iter::once(&mut self.train).chain(held_out) {
@@ -204,6 +231,7 @@ pub(crate) struct Read<T> {
     pub(crate) class_names: Vec<String>,
     pub(crate) feature_names: Vec<String>,
     pub(crate) target_names: Vec<String>,
+    pub(crate) pictures: Option<Pixels>,
     /// How a table became the inputs.
     pub(crate) encoder: Option<Encoder>,
     pub(crate) delimiter: Option<Delimiter>,
@@ -234,6 +262,7 @@ impl<T: Scalar> Read<T> {
             test,
             feature_names: self.feature_names,
             target_names: self.target_names,
+            pictures: self.pictures,
             preparation: Preparation { encoder, preprocessing: steps, delimiter },
             ..Data::new(train, self.class_names)
         };
@@ -290,5 +319,17 @@ mod tests {
             (weights[0].to_bits(), weights[31].to_bits()),
             ((32.0_f64 / 48.0).to_bits(), 2.0_f64.to_bits())
         );
+    }
+
+    #[test]
+    fn shapes_tell_pictures() {
+        let of = |shape: &[usize]| Pixels::of(shape).map(|p| (p.channels, p.height, p.width));
+        assert_eq!(of(&[28, 20]), Some((Channels::Grey, 28, 20)));
+        assert_eq!(of(&[1, 28, 20]), Some((Channels::Grey, 28, 20)));
+        assert_eq!(of(&[32, 30, 3]), Some((Channels::Interleaved, 32, 30)));
+        assert_eq!(of(&[3, 32, 30]), Some((Channels::Planes, 32, 30)));
+        for none in [&[][..], &[64], &[1, 64], &[2, 8, 8], &[2, 3, 8, 8]] {
+            assert_eq!(of(none), None, "{none:?}");
+        }
     }
 }

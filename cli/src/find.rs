@@ -51,7 +51,7 @@ fn find<T: Linked>(plan: &Plan, finder: RateFinder) -> Result<RateCurve, Failure
     let mut data = plan.load::<T>()?;
     let recipe = plan.recipe(&data)?;
     let config = recipe.config(data.features(), data.task())?;
-    data.scale_targets(&config.layers);
+    data.scale_targets(&config.layers, &recipe.trainer.loss);
     let network = config.build::<T>(recipe.trainer.seed)?;
     let data = data.train.dataset()?;
     Ok(recipe.trainer.trainer::<T>()?.find_learning_rate(&network, &*backend, &data, finder)?)

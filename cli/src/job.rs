@@ -3,18 +3,19 @@
 use std::ops::ControlFlow;
 
 use chainrule::{
-    Backend, Callback, Epoch, Evaluation, Linked, Loss, Metric, Network, RunState, Step, evaluate,
-    loss_by_name, metric_by_name,
+    Backend, Callback, Epoch, Evaluation, Linked, Loss, Metric, Network, RunState, Step, Trainer,
+    TrainingMemory, evaluate, loss_by_name, metric_by_name,
 };
 use chainrule_data::Answers;
 use chainrule_model::Checkpoint;
+use ndarray::Axis;
 
 use crate::args::MachineArgs;
 use crate::data::{Data, Part};
 use crate::failure::Failure;
 use crate::hints::resume_command;
 use crate::interrupt;
-use crate::memory::peak_memory;
+use crate::memory::{memory_now, peak_memory};
 use crate::preparation::TargetScale;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
@@ -64,7 +65,9 @@ impl<'a, T: Linked> Gauge<'a, T> {
             return Ok(evaluate(network, self.backend, &*self.loss, &data, &self.metrics)?);
         };
         let mut evaluation = evaluate(network, self.backend, &*self.loss, &data, &[])?;
-        let outputs = scale.undo(&network.predict(self.backend, &part.inputs)?);
+        let mut outputs = scale.undo(&network.predict(self.backend, &part.inputs)?);
+        // A loss may have further outputs after those that tell the numbers.
+        outputs.slice_axis_inplace(Axis(1), (..values.ncols()).into());
         let targets = scale.undo(values);
         let of = |metric: &dyn Metric<T>| {
             let value = metric.evaluate(&outputs, chainrule::Targets::Values(targets.view()));
@@ -86,13 +89,22 @@ impl<'a, T: Linked> Gauge<'a, T> {
 /// Is told the epoch, and how many of its samples are done and all in all.
 type OnStep<'a> = Box<dyn FnMut(usize, usize, usize) + 'a>;
 
+/// What a run tells while it goes on.
+#[derive(Debug)]
+pub(crate) enum Told<'a> {
+    /// What it will take, before it begins.
+    Memory(&'a TrainingMemory),
+    /// An epoch.
+    Epoch(&'a Record),
+}
+
 /// What is done after steps and epochs.
 struct Watch<'a, T> {
     gauge: &'a Gauge<'a, T>,
     data: &'a Data<T>,
     progress: &'a Progress,
     on_step: Option<OnStep<'a>>,
-    on_epoch: &'a mut dyn FnMut(&Record) -> Result<(), Failure>,
+    tell: &'a mut dyn FnMut(Told<'_>) -> Result<(), Failure>,
     keep: Keep<'a>,
     epochs: usize,
     records: &'a mut Vec<Record>,
@@ -113,7 +125,7 @@ impl<T: Linked> Watch<'_, T> {
         let test = self.gauge.measure_some(network, self.data.test.as_ref())?;
         let record = Record::new(epoch, validation, test);
         self.progress.epoch(&record);
-        (self.on_epoch)(&record)?;
+        (self.tell)(Told::Epoch(&record))?;
         self.records.push(record);
         match &mut self.keep.folder {
             Some(folder) => {
@@ -173,41 +185,49 @@ pub(crate) struct Keep<'a> {
 }
 
 impl Job<'_> {
-    /// Trains a network on `data`, telling each epoch to `on_epoch`.
+    fn trainer<'d, T: Linked>(&self, data: &'d Data<T>) -> Result<Trainer<'d, T>, Failure> {
+        let trainer = self.recipe.trainer.trainer::<T>()?;
+        Ok(match &data.validation {
+            Some(validation) => trainer.validation(validation.dataset()?),
+            None => trainer,
+        })
+    }
+
+    /// Trains a network on `data`.
     pub(crate) fn run<T: Linked>(
         &self,
         data: &Data<T>,
         progress: &Progress,
         keep: Keep<'_>,
         from: Option<Checkpoint<T>>,
-        mut on_epoch: impl FnMut(&Record) -> Result<(), Failure>,
+        mut tell: impl FnMut(Told<'_>) -> Result<(), Failure>,
     ) -> Result<Outcome<T>, Failure> {
         let config = &self.recipe.trainer;
         let backend = self.machine.backend::<T>()?;
         let gauge = Gauge::new(&self.recipe, &*backend, data.target_scale.as_ref())?;
         let Keep { folder, improvise } = keep;
+        let (mut network, state) = match from {
+            Some(Checkpoint { network, state, .. }) => (network, Some(state)),
+            None => (self.recipe.network::<T>(data.features(), data.task(), config.seed)?, None),
+        };
+        let memory = self.trainer(data)?.memory(&network, &data.train.dataset()?, None);
+        tell(Told::Memory(&memory))?;
+        let memory_before = memory_now();
         let (mut records, mut failure) = (Vec::new(), None);
-        let mut trainer = config.trainer::<T>()?.callback(Watch {
+        let mut trainer = self.trainer(data)?.callback(Watch {
             gauge: &gauge,
             data,
             progress,
             on_step: progress.on_step().map(|on_step| Box::new(on_step) as Box<_>),
-            on_epoch: &mut on_epoch,
+            tell: &mut tell,
             keep: Keep { folder: &mut *folder, improvise },
             epochs: config.epochs,
             records: &mut records,
             failure: &mut failure,
         });
-        if let Some(validation) = &data.validation {
-            trainer = trainer.validation(validation.dataset()?);
+        if let Some(state) = state {
+            trainer = trainer.resume(state);
         }
-        let mut network = match from {
-            Some(Checkpoint { network, state, .. }) => {
-                trainer = trainer.resume(state);
-                network
-            }
-            None => self.recipe.network::<T>(data.features(), data.task(), config.seed)?,
-        };
         let history = trainer.fit(&mut network, &*backend, &data.train.dataset()?)?;
         let state = trainer.state().map(|state| (state.epoch, state.epoch_steps, state.stopped));
         drop(trainer);
@@ -249,6 +269,8 @@ impl Job<'_> {
             threads: backend.threads(),
             seed: config.seed,
             parameters: network.parameters().len(),
+            stated_memory: memory.total(),
+            memory_before,
             peak_memory: peak_memory(),
         };
         Ok(Outcome { network, records, history, summary })

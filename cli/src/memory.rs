@@ -1,11 +1,20 @@
-//! How much memory the program has had.
+//! How much memory the program has and has had.
 
 use std::fs;
 
 /// The most memory that the program has had so far, in bytes, where the system tells.
 pub(crate) fn peak_memory() -> Option<u64> {
+    resident("VmHWM:")
+}
+
+/// The memory that the program has, in bytes, where the system tells.
+pub(crate) fn memory_now() -> Option<u64> {
+    resident("VmRSS:")
+}
+
+fn resident(what: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(what))?;
     Some(1024 * line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?)
 }
 
@@ -16,6 +25,6 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn linux_tells() {
-        assert!(peak_memory().unwrap() > 1 << 20);
+        assert!(memory_now().unwrap() > 1 << 20 && peak_memory() >= memory_now());
     }
 }

@@ -6,7 +6,7 @@ use chainrule::{Scalar, Schedule, TrainerConfig};
 
 use crate::args::{Dtype, MachineArgs, TrainArgs};
 use crate::auto;
-use crate::config::{Config, FileConfig, MachineSection, NetworkSection, TrainingFlags};
+use crate::config::{Config, FileConfig, MachineSection, NetworkSection, TrainingFlags, suggestion};
 use crate::data::{Data, Wanted};
 use crate::failure::Failure;
 use crate::presets::Preset;
@@ -116,6 +116,7 @@ impl Plan {
         if matches!(data.task(), Task::Values(_)) && recipe.trainer.metrics.is_empty() {
             recipe.trainer.metrics = ["r2", "rmse", "mae"].map(str::to_owned).to_vec();
         }
+        check_monitor(&recipe.trainer, data.task())?;
         let TrainerConfig { batch_size, accumulate, epochs, .. } = recipe.trainer;
         let steps = data.train.len().div_ceil(batch_size.saturating_mul(accumulate).max(1));
         if let Some(schedule) = &self.flags.schedule {
@@ -158,4 +159,20 @@ impl Plan {
     pub(crate) fn settled(&self, recipe: &Recipe) -> Config {
         Config { network: recipe.network.clone(), training: recipe.trainer.clone(), ..self.config.clone() }
     }
+}
+
+/// Refuses to go by what the run does not measure.
+fn check_monitor(config: &TrainerConfig, task: Task) -> Result<(), Failure> {
+    let accuracy = matches!(task, Task::Classes(_)).then_some("accuracy");
+    let metrics = config.metrics.iter().map(String::as_str).filter(|&name| name != "accuracy");
+    let choices: Vec<_> = std::iter::once("loss").chain(accuracy).chain(metrics).collect();
+    let monitor = config.monitor.to_string();
+    if choices.contains(&monitor.as_str()) {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "the run does not measure `{monitor}`, which it is to go by: expected {}{} (--metrics asks for others)",
+        choices.join(", "),
+        suggestion(&monitor, choices.iter().copied()),
+    )))
 }

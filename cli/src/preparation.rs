@@ -102,24 +102,33 @@ impl TargetScale {
         values
     }
 
-    /// Whether a network ends such that its last layer can take this in: linearly, with an output for each number.
-    pub(crate) fn fits(&self, layers: &[LayerConfig]) -> bool {
-        matches!(layers.last(), Some(LayerConfig::Dense { outputs, activation: Activation::Identity, bias: true, .. })
-            if *outputs == self.mean.len())
+    /// Whether a network ends such that its last layer can take this in: linearly, with an output for each number, or with its mean and its
+    /// variance. (Logarithms of counts cannot be had of counts on another scale.)
+    pub(crate) fn fits(&self, layers: &[LayerConfig], loss: &str) -> bool {
+        let outputs = match loss {
+            "poisson" => return false,
+            "gaussian" => 2 * self.mean.len(),
+            _ => self.mean.len(),
+        };
+        matches!(layers.last(), Some(LayerConfig::Dense { outputs: found, activation: Activation::Identity, bias: true, .. })
+            if *found == outputs)
     }
 
     /// Lets the last layer of a network that [`TargetScale::fits`] tell the numbers themselves: W ← diag(deviation) W,
-    /// b ← deviation ⊙ b + mean.
+    /// b ← deviation ⊙ b + mean; of variances W ← diag(deviation)² W, b ← deviation² ⊙ b.
     pub(crate) fn take_in<T: Scalar>(&self, network: &mut Network<T>) {
         let last = network.layers().len().saturating_sub(1);
+        let means = self.deviation.iter().copied().zip(self.mean.iter().copied());
+        let variances = self.deviation.iter().map(|deviation| (deviation * deviation, 0.0));
+        let outputs = || means.clone().chain(variances.clone());
         if let Some(mut weights) = network.weights_mut(last) {
-            for (mut row, &deviation) in weights.rows_mut().into_iter().zip(&self.deviation) {
-                row.mapv_inplace(|w| T::of(w.as_f64() * deviation));
+            for (mut row, (factor, _)) in weights.rows_mut().into_iter().zip(outputs()) {
+                row.mapv_inplace(|w| T::of(w.as_f64() * factor));
             }
         }
         if let Some(mut bias) = network.bias_mut(last) {
-            for (b, (mean, deviation)) in bias.iter_mut().zip(self.mean.iter().zip(&self.deviation)) {
-                *b = T::of(b.as_f64() * deviation + mean);
+            for (b, (factor, shift)) in bias.iter_mut().zip(outputs()) {
+                *b = T::of(b.as_f64() * factor + shift);
             }
         }
     }
@@ -155,7 +164,10 @@ mod tests {
             .dense(2, Activation::Identity)
             .build(1)
             .unwrap();
-        assert!(scale.fits(&network.config().unwrap().layers));
+        let layers = network.config().unwrap().layers;
+        assert!(
+            scale.fits(&layers, "mse") && !scale.fits(&layers, "poisson") && !scale.fits(&layers, "gaussian")
+        );
         let backend = chainrule::default_backend::<f64>().unwrap();
         let x = array![[0.5, 0.25]];
         let before = scale.undo(&network.predict(&*backend, &x).unwrap());

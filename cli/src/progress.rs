@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
+use chainrule_report::sparkline;
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::report::{Record, headline};
@@ -125,23 +126,9 @@ const WIDTH: usize = 24;
 
 /// A curve of the losses so far, the latest on the right, on a logarithmic scale: `loss █▅▃▂▁ 0.0123`.
 fn curve(losses: &[f64]) -> String {
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let columns = losses.len().min(WIDTH);
-    let at = |column: usize| {
-        let loss = losses[(column + 1) * losses.len() / columns - 1];
-        if loss < 1e-12 { 1e-12_f64.ln() } else { loss.ln() }
-    };
-    let heights: Vec<f64> = (0..columns).map(at).collect();
-    let finite = || heights.iter().copied().filter(|height| height.is_finite());
-    let (low, high) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
-    let bar = |&height: &f64| {
-        let part = (height - low) / (high - low).max(1e-12);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 7")]
-        let index = (part * 7.0).round().clamp(0.0, 7.0) as usize;
-        if height.is_finite() { BARS[index] } else { '?' }
-    };
+    let logarithm = |&loss: &f64| if loss < 1e-12 { 1e-12_f64.ln() } else { loss.ln() };
     let last = losses.last().copied().unwrap_or(f64::NAN);
-    format!("loss {} {last:.4}", heights.iter().map(bar).collect::<String>())
+    format!("loss {} {last:.4}", sparkline(&losses.iter().map(logarithm).collect::<Vec<_>>(), WIDTH))
 }
 
 /// `123,456`.
@@ -163,7 +150,7 @@ mod tests {
     fn a_curve_falls_as_the_losses_do() {
         assert_eq!(curve(&[1.0, 0.1, 0.01]), "loss █▅▁ 0.0100");
         assert_eq!(curve(&[0.5]), "loss ▁ 0.5000");
-        assert_eq!(curve(&[f64::NAN, 1.0]), "loss ?▁ 1.0000");
+        assert_eq!(curve(&[f64::NAN, 1.0]), "loss  ▁ 1.0000");
         assert_eq!(curve(&[]), "loss  NaN");
         let long: Vec<f64> = (0..1000).map(|epoch| 1.0 / f64::from(1 + epoch)).collect();
         assert_eq!(curve(&long).chars().count(), "loss ".len() + WIDTH + " 0.0010".len());

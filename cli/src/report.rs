@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use chainrule::{Epoch, Evaluation};
+use chainrule::{Epoch, Evaluation, TrainingMemory};
+use chainrule_report::named;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, presets};
 use serde_json::{Map, Value, json};
 
@@ -56,23 +57,12 @@ impl Record {
     /// Every number by its name: `epoch`, `train_loss`, `test_accuracy`, …
     pub(crate) fn numbers(&self) -> Vec<(String, f64)> {
         let mut numbers = vec![("epoch".to_owned(), self.epoch as f64)];
-        for (part, evaluation) in self.parts() {
-            numbers.extend(measures(part, evaluation));
-        }
+        numbers.extend(self.parts().flat_map(|(part, evaluation)| named(part, evaluation)));
         numbers.push(("learning_rate".to_owned(), self.learning_rate));
         numbers.push(("seconds".to_owned(), self.seconds));
         numbers.push(("samples_per_s".to_owned(), self.samples_per_s));
         numbers
     }
-}
-
-/// `test_loss`, `test_accuracy` and further metrics.
-fn measures(part: &str, evaluation: &Evaluation) -> Vec<(String, f64)> {
-    let mut numbers = vec![(format!("{part}_loss"), evaluation.loss)];
-    numbers.extend(evaluation.accuracy.map(|accuracy| (format!("{part}_accuracy"), accuracy)));
-    let named = evaluation.metrics.iter().filter(|(name, _)| name != "accuracy");
-    numbers.extend(named.map(|(name, value)| (format!("{part}_{}", name.replace('-', "_")), *value)));
-    numbers
 }
 
 /// An object of numbers; what is no number is null.
@@ -99,7 +89,11 @@ pub(crate) struct Summary {
     pub(crate) threads: usize,
     pub(crate) seed: u64,
     pub(crate) parameters: usize,
-    /// The most memory that the program has had, in bytes, where the system tells.
+    /// The memory that the library states for the run, with the data, in bytes.
+    pub(crate) stated_memory: usize,
+    /// The memory that the program had when training began, in bytes, where the system tells.
+    pub(crate) memory_before: Option<u64>,
+    /// The most that it has had.
     pub(crate) peak_memory: Option<u64>,
 }
 
@@ -107,7 +101,7 @@ impl Summary {
     fn object(&self) -> Value {
         let mut numbers = Vec::new();
         for (part, evaluation) in self.last.parts() {
-            let of_part = measures(part, evaluation);
+            let of_part = named(part, evaluation);
             // The network that is kept has not the accuracy that its batches had in training.
             numbers.extend(of_part.into_iter().filter(|(name, _)| name != "train_accuracy"));
         }
@@ -121,10 +115,44 @@ impl Summary {
             ("threads".to_owned(), json!(self.threads)),
             ("seed".to_owned(), json!(self.seed)),
             ("parameters".to_owned(), json!(self.parameters)),
+            ("stated_memory".to_owned(), json!(self.stated_memory)),
+            ("memory_before".to_owned(), json!(self.memory_before)),
             ("peak_memory".to_owned(), json!(self.peak_memory)),
         ]);
         Value::Object(object)
     }
+}
+
+/// What a run's memory is for, by names that people read.
+fn purposes(memory: &TrainingMemory) -> [(&'static str, usize); 7] {
+    let &TrainingMemory { data, parameters, gradient, optimizer, activations, batch, validation, .. } =
+        memory;
+    [
+        ("data", data),
+        ("parameters", parameters),
+        ("gradient", gradient),
+        ("optimizer", optimizer),
+        ("activations", activations),
+        ("batch", batch),
+        ("validation", validation),
+    ]
+}
+
+/// Writes the memory that training will take as a line of JSON, in bytes.
+pub(crate) fn json_memory(out: &mut impl Write, memory: &TrainingMemory) -> io::Result<()> {
+    let mut object: Map<String, Value> =
+        purposes(memory).map(|(name, bytes)| (name.to_owned(), json!(bytes))).into_iter().collect();
+    object.insert("total".to_owned(), json!(memory.total()));
+    writeln!(out, "{}", json!({ "memory": object }))?;
+    out.flush()
+}
+
+/// Writes it as a sentence.
+pub(crate) fn human_memory(out: &mut impl Write, stated: &TrainingMemory) -> io::Result<()> {
+    let parts = purposes(stated).into_iter().filter(|&(_, bytes)| bytes > 0);
+    let parts: Vec<_> = parts.map(|(name, bytes)| format!("{name} {}", memory(bytes as u64))).collect();
+    writeln!(out, "training takes {} of memory: {}", memory(stated.total() as u64), parts.join(", "))?;
+    out.flush()
 }
 
 /// Writes a record as a line of JSON, and lets a reader have it at once.
@@ -175,7 +203,10 @@ pub(crate) fn human(out: &mut impl Write, records: &[Record], summary: &Summary)
         summary.epochs,
         summary.seconds,
         count(summary.samples_per_s),
-        summary.peak_memory.map(|bytes| format!("; {} of memory at most", memory(bytes))).unwrap_or_default(),
+        summary.peak_memory.zip(summary.memory_before).map_or_else(String::new, |(most, before)| {
+            let (most, before) = (memory(most), memory(before));
+            format!("; the program had {most} of memory at most, {before} when training began")
+        }),
     )
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use chainrule::{Callback, Epoch, Network, RunState, Scalar, Step};
 use chainrule_model::{Checkpoint, Checkpointer, Description, write_atomically};
-use chainrule_report::{EventWriter, Run, RunReport};
+use chainrule_report::{EventWriter, Metrics, Run, RunReport};
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -44,8 +44,8 @@ pub(crate) struct RunFolder {
     checkpoints: Checkpointer,
     /// The one after the last epoch.
     finally: Checkpointer,
-    /// The rows of metrics.csv that an earlier part of the run has written.
-    before: Vec<Vec<(String, f64)>>,
+    /// What an earlier part of the run has written into metrics.csv.
+    before: Metrics,
     written: Option<Instant>,
 }
 
@@ -72,7 +72,7 @@ impl RunFolder {
             .every(CHECKPOINTS)
             .description(description)
             .interrupt(interrupt::flag());
-        Ok(Self { path, checkpoints, finally, before: Vec::new(), written: None })
+        Ok(Self { path, checkpoints, finally, before: Metrics::default(), written: None })
     }
 
     /// The folder of a run that goes on, and where it goes on from; from the beginning where there is no checkpoint yet.
@@ -84,12 +84,16 @@ impl RunFolder {
         let Some(latest) = Checkpoint::<T>::latest(run.path.join("checkpoints"))? else {
             return Ok((run, None));
         };
-        run.before = run.read_metrics()?;
+        let metrics = run.path.join("metrics.csv");
+        if metrics.exists() {
+            run.before = Metrics::read(metrics)?;
+        }
         let history = &latest.checkpoint.state.history;
         run.before.truncate(history.len());
         // A program that was killed may have been quicker with a checkpoint than with these.
-        let missing = history.iter().skip(run.before.len());
-        run.before.extend(missing.map(|epoch| Record::new(epoch, epoch.validation.clone(), None).numbers()));
+        for epoch in history.iter().skip(run.before.rows().len()) {
+            run.before.push(Record::new(epoch, epoch.validation.clone(), None).numbers());
+        }
         Ok((run, Some(latest.checkpoint)))
     }
 
@@ -136,57 +140,21 @@ impl RunFolder {
         Ok(self.finally.check()?)
     }
 
-    /// Writes what is to be looked at: report.html, plots, metrics.csv, and event files for TensorBoard.
-    pub(crate) fn report<T: Scalar>(
-        &self,
-        run: &Run<'_, '_, T>,
-        history: &[Epoch],
-        records: &[Record],
-    ) -> Result<(), Failure> {
-        RunReport::from_run(run)?.write_folder(&self.path)?;
+    /// Writes what is to be looked at: report.html, plots, and event files for TensorBoard.
+    pub(crate) fn report<T: Scalar>(&self, run: &Run<'_, '_, T>, history: &[Epoch]) -> Result<(), Failure> {
+        let report = RunReport::from_run(run)?;
+        report.write_folder(&self.path)?;
         let mut events = EventWriter::create(self.path.join("tensorboard"), 0)?;
         history.iter().try_for_each(|epoch| events.epoch(epoch))?;
-        // This one tells of the test data as well.
-        self.metrics(records)
+        Ok(report.write_histograms(&mut events, history.len() as u64)?)
     }
 
     /// Writes metrics.csv: a row for each epoch.
     pub(crate) fn metrics(&self, records: &[Record]) -> Result<(), Failure> {
-        let path = self.path.join("metrics.csv");
-        let rows: Vec<_> = self.before.iter().cloned().chain(records.iter().map(Record::numbers)).collect();
-        let mut names: Vec<&str> = Vec::new();
-        for (name, _) in rows.iter().flatten() {
-            if !names.contains(&name.as_str()) {
-                names.push(name);
-            }
+        let mut metrics = self.before.clone();
+        for record in records {
+            metrics.push(record.numbers());
         }
-        let mut text = names.join(",") + "\n";
-        for row in &rows {
-            let cell = |name: &&str| {
-                let value = row.iter().find(|(known, _)| known == name);
-                value.map_or_else(String::new, |(_, value)| value.to_string())
-            };
-            text += &names.iter().map(cell).collect::<Vec<_>>().join(",");
-            text.push('\n');
-        }
-        Ok(write_atomically(&path, text.as_bytes())?)
-    }
-
-    /// Reads it back; what is no number is left out.
-    fn read_metrics(&self) -> Result<Vec<Vec<(String, f64)>>, Failure> {
-        let path = self.path.join("metrics.csv");
-        if !path.exists() {
-            return Ok(Vec::new());
-        }
-        let refused =
-            |error: csv::Error| Failure::unfit(path.display().to_string(), error.to_string(), "CSV");
-        let mut reader = csv::Reader::from_path(&path).map_err(refused)?;
-        let names = reader.headers().map_err(refused)?.clone();
-        let row = |record: csv::Result<csv::StringRecord>| {
-            let record = record.map_err(refused)?;
-            let cells = names.iter().zip(&record);
-            Ok(cells.filter_map(|(name, cell)| Some((name.to_owned(), cell.parse().ok()?))).collect())
-        };
-        reader.records().map(row).collect()
+        Ok(metrics.write(self.path.join("metrics.csv"))?)
     }
 }

@@ -90,15 +90,6 @@ impl Source {
         }
     }
 
-    /// How wide and high its pictures are, if it has some.
-    pub(crate) fn side(&self) -> Option<usize> {
-        match self {
-            Self::Digits => Some(8),
-            Self::Mnist(_) => Some(28),
-            Self::Table(_) | Self::Arrays(_) => None,
-        }
-    }
-
     /// Reads it, and holds out what is to be held out.
     pub(crate) fn load<T: Scalar>(
         &self,
@@ -107,7 +98,7 @@ impl Source {
         wanted: Wanted,
     ) -> Result<Data<T>, Failure> {
         let mut data = match self {
-            Self::Digits => Data::labelled("digits", digits_split(wanted.seed), DIGITS)?,
+            Self::Digits => Data::labelled("digits", digits_split(wanted.seed), 8, DIGITS)?,
             Self::Mnist(split) => mnist_data(*split, section.data_dir.as_deref(), wanted.seed)?,
             Self::Table(paths) => return table::load(paths, section, preprocessing, wanted),
             Self::Arrays(paths) => return arrays::load(paths, section, preprocessing, wanted),
@@ -137,7 +128,7 @@ fn mnist_data<T: Scalar>(split: MnistSplit, folder: Option<&Path>, seed: u64) ->
         let found = format!("{} training images", train.len());
         return Err(Failure::unfit(folder.display().to_string(), found, format!("at least {needs}")));
     }
-    let mut data = Data::labelled("mnist", Split { train, test }, MNIST)?;
+    let mut data = Data::labelled("mnist", Split { train, test }, 28, MNIST)?;
     match split {
         MnistSplit::Standard => {}
         MnistSplit::Validation => {

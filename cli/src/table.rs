@@ -88,6 +88,7 @@ pub(crate) fn load<T: Scalar>(
         class_names: encoder.class_names().unwrap_or_default().to_vec(),
         feature_names: encoder.input_names(),
         target_names,
+        pictures: None,
         encoder: Some(encoder),
         delimiter: section.delimiter,
     };

@@ -9,16 +9,16 @@ use chainrule_report::Run;
 
 use crate::args::{Dtype, TrainArgs};
 use crate::auto;
-use crate::data::{Data, Part};
+use crate::data::{Data, Part, Pixels};
 use crate::failure::Failure;
 use crate::hints::use_command;
 use crate::interrupt;
-use crate::job::{Job, Keep, Outcome};
+use crate::job::{Job, Keep, Outcome, Told};
 use crate::plan::Plan;
 use crate::plot::learning_curve;
 use crate::progress::Progress;
 use crate::recipe::{Recipe, Task, architecture};
-use crate::report::{Record, human, json_record, json_summary};
+use crate::report::{human, human_memory, json_memory, json_record, json_summary};
 use crate::run::{self, RunFolder};
 
 /// `chainrule train`.
@@ -37,7 +37,7 @@ fn train<T: Linked>(args: &TrainArgs, plan: &Plan) -> Result<(), Failure> {
     let mut data = plan.load::<T>()?;
     let recipe = plan.recipe(&data)?;
     let config = recipe.config(data.features(), data.task())?;
-    data.scale_targets(&config.layers);
+    data.scale_targets(&config.layers, &recipe.trainer.loss);
     let (json, quiet) = (args.told.json(), args.told.quiet);
     let mut out = std::io::stdout().lock();
     let mut settled = plan.settled(&recipe);
@@ -78,7 +78,6 @@ fn train<T: Linked>(args: &TrainArgs, plan: &Plan) -> Result<(), Failure> {
             backend.name(),
             backend.isa(),
         )?;
-        out.flush()?;
     }
     settled.output.run = settled.output.run.or_else(|| Some(run::free_name()));
     let improvise = || {
@@ -89,8 +88,11 @@ fn train<T: Linked>(args: &TrainArgs, plan: &Plan) -> Result<(), Failure> {
     let job = Job { recipe, machine: &plan.machine };
     let keep = Keep { folder: &mut folder, improvise: Some(&improvise) };
     let Outcome { mut network, records, history, summary } =
-        job.run(&data, &progress, keep, from, |record| {
-            if json { Ok(json_record(&mut out, record)?) } else { Ok(()) }
+        job.run(&data, &progress, keep, from, |told| match told {
+            Told::Memory(memory) if json => Ok(json_memory(&mut out, memory)?),
+            Told::Memory(memory) if !quiet => Ok(human_memory(&mut out, memory)?),
+            Told::Epoch(record) if json => Ok(json_record(&mut out, record)?),
+            _ => Ok(()),
         })?;
     if let Some(scale) = &data.target_scale {
         scale.take_in(&mut network);
@@ -105,7 +107,7 @@ fn train<T: Linked>(args: &TrainArgs, plan: &Plan) -> Result<(), Failure> {
         Model::save(file, &network, &description(&data, &job.recipe)?)?;
     }
     if let Some(folder) = &folder {
-        report(folder, plan, &job, &data, &network, &history, &records)?;
+        report(folder, plan, &job, &data, &network, &history)?;
     }
     if json {
         return Ok(json_summary(&mut out, &summary)?);
@@ -131,7 +133,6 @@ fn report<T: Linked>(
     data: &Data<T>,
     network: &Network<T>,
     history: &[Epoch],
-    records: &[Record],
 ) -> Result<(), Failure> {
     let backend = job.machine.backend::<T>()?;
     let loss = loss_by_name::<T>(&job.recipe.trainer.loss)?;
@@ -151,8 +152,10 @@ fn report<T: Linked>(
         .history(history)
         .class_names(&data.class_names)
         .feature_names(&data.feature_names);
-    if let Some(side) = plan.source.side() {
-        run = run.pictures(side, side);
+    let pixels;
+    if let Some(Pixels { channels, width, height }) = data.pictures {
+        pixels = data.preparation.preprocessing.inverse(part.inputs.clone())?;
+        run = run.colour_pictures(channels, width, height).shown(&pixels);
     }
     let trainer = &job.recipe.trainer;
     let run = run
@@ -162,7 +165,7 @@ fn report<T: Linked>(
         .setting("learning rate", format!("{}, {}", job.recipe.learning_rate()?, schedules(&job.recipe)))
         .setting("batch", job.recipe.batch())
         .setting("seed", trainer.seed);
-    folder.report(&run, history, records)
+    folder.report(&run, history)
 }
 /// `cosine:2000`, or what else the learning rate does.
 fn schedules(recipe: &Recipe) -> String {

@@ -101,3 +101,107 @@ fn preprocessing_goes_with_the_model() {
     assert!(onnx.metadata().unwrap().len() > 1000);
     refused(&[&train[..], &["pca:many"]].concat(), 2, &["pca:many"]);
 }
+
+/// The pictures of a page, as (width, height, colour type): 0 is grey, 2 has colours.
+fn pictures(page: &Path) -> Vec<(u32, u32, u8)> {
+    let page = std::fs::read_to_string(page).unwrap();
+    let encoded = page.split("data:image/png;base64,").skip(1).map(|rest| rest.split('"').next().unwrap());
+    // The first 26 bytes of a PNG file hold its header; 36 characters are 27 bytes.
+    let header = |text: &str| {
+        let bits = text.bytes().take(36).flat_map(|character| {
+            let value =
+                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".find(character as char);
+            let value = value.unwrap();
+            (0..6).rev().map(move |bit| value >> bit & 1 == 1)
+        });
+        let bits: Vec<bool> = bits.collect();
+        let bytes: Vec<u8> =
+            bits.chunks(8).map(|bits| bits.iter().fold(0, |byte, &bit| byte << 1 | u8::from(bit))).collect();
+        let size = |at: usize| bytes[at..at + 4].iter().fold(0, |size, &byte| size << 8 | u32::from(byte));
+        (size(16), size(20), bytes[25])
+    };
+    encoded.map(header).collect()
+}
+
+#[test]
+fn mistakes_are_pictures_where_the_data_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let targets = at("y.npy");
+    Array1::from_shape_fn(60, |row| i64::from(row % 7 > 2))
+        .write_npy(File::create(&targets).unwrap())
+        .unwrap();
+    for (index, (shape, expected)) in [
+        (vec![60, 4, 5, 3], Some((5, 4, 2))),
+        (vec![60, 3, 4, 5], Some((5, 4, 2))),
+        (vec![60, 4, 15], Some((15, 4, 0))),
+        (vec![60, 60], None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let numbers = (0..3600).map(|place| (place * 37 % 101) as f32).collect();
+        let inputs = ndarray::ArrayD::from_shape_vec(shape, numbers).unwrap();
+        let (x, run) = (at("x.npy"), at(&format!("run{index}")));
+        inputs.write_npy(File::create(&x).unwrap()).unwrap();
+        stdout(&["train", &x, &targets, "--epochs", "2", "-q", "--run", &run]);
+        let pictures = pictures(&Path::new(&run).join("report.html"));
+        match expected {
+            None => assert!(pictures.is_empty()),
+            Some(expected) => {
+                assert!(!pictures.is_empty() && pictures.iter().all(|&found| found == expected));
+            }
+        }
+    }
+    // What is trained on has no pixels any more, but had some.
+    let run = at("components");
+    stdout(&["train", "digits", "--scaling", "pca:20", "--epochs", "1", "-q", "--run", &run]);
+    let pictures = pictures(&Path::new(&run).join("report.html"));
+    assert!(!pictures.is_empty() && pictures.iter().all(|&found| found == (8, 8, 0)), "{pictures:?}");
+}
+
+/// What a run takes beyond what the program had before is what was stated, with room for the backend's buffers and for the
+/// allocator. (Measuring on the data to test with is no part of it: they are few here.)
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_takes_the_memory_that_was_stated() {
+    const ALLOWANCE: u64 = 12 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let data = npz(&folder.path().join("points.npz"), ["x", "y"], 3000);
+    for optimizer in ["sgd", "adam"] {
+        let args = [
+            "--hidden",
+            "2000,1500",
+            "--optimizer",
+            optimizer,
+            "--batch-size",
+            "600",
+            "--epochs",
+            "2",
+            "--test-share",
+            "0.01",
+        ];
+        let args =
+            [&["train", &data, "--json", "--threads", "1", "--schedule", "step:1,1"][..], &args].concat();
+        let text = stdout(&args);
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let (stated, summary) = (&lines[0]["memory"], &lines[lines.len() - 1]["summary"]);
+        let parts = stated.as_object().unwrap().iter().filter(|(name, _)| *name != "total");
+        assert_eq!(
+            parts.map(|(_, bytes)| bytes.as_u64().unwrap()).sum::<u64>(),
+            stated["total"].as_u64().unwrap()
+        );
+        assert_eq!(summary["stated_memory"], stated["total"]);
+        let of = |name: &str| summary[name].as_u64().unwrap();
+        // The data and the network are there when training begins.
+        let there = stated["data"].as_u64().unwrap() + 4 * of("parameters");
+        let (new, taken) = (of("stated_memory") - there, of("peak_memory") - of("memory_before"));
+        assert!(new > 2 * ALLOWANCE, "{stated}");
+        assert!(
+            taken <= new + ALLOWANCE && taken + ALLOWANCE >= new,
+            "{taken} taken of {new} stated: {lines:?}"
+        );
+    }
+    let told = stdout(&["train", &data, "--epochs", "1"]);
+    assert!(told.contains("training takes") && told.contains("when training began"), "{told}");
+}

@@ -55,6 +55,25 @@ fn flags_that_cannot_be_meant() {
 }
 
 #[test]
+fn what_is_not_measured_cannot_be_gone_by() {
+    let folder = tempfile::tempdir().unwrap();
+    let flowers = file(folder.path(), "flowers.csv", flowers());
+    let rents = file(folder.path(), "rents.csv", common::rents(50));
+    let run = folder.path().join("run").to_str().unwrap().to_owned();
+    let stopping = ["--early-stopping", "5", "--run", &run, "--monitor"];
+    for (data, args, told) in [
+        (&flowers, &["f1"][..], "expected loss, accuracy ("),
+        (&flowers, &["f1", "--metrics", "f1-macro"], "expected loss, accuracy, f1-macro (did you mean"),
+        (&flowers, &["r2"], "expected loss, accuracy"),
+        (&rents, &["accuracy"], "expected loss, r2, rmse, mae ("),
+        (&rents, &["rsme"], "(did you mean `rmse`?)"),
+    ] {
+        refused(&[&["train", data][..], &stopping, args].concat(), 2, &["does not measure `", args[0], told]);
+    }
+    assert!(!folder.path().join("run").exists());
+}
+
+#[test]
 fn files_that_cannot_be_used() {
     let folder = tempfile::tempdir().unwrap();
     let put = |name: &str, content: &[u8]| file(folder.path(), name, content);

@@ -51,6 +51,11 @@ fn a_run_leaves_a_folder() {
     for name in ["config.toml", "model.safetensors", "report.html", "checkpoints", "tensorboard"] {
         assert!(path.join(name).exists(), "{name}");
     }
+    let events = std::fs::read_dir(path.join("tensorboard")).unwrap().next().unwrap().unwrap().path();
+    let events = std::fs::read(events).unwrap();
+    for tag in ["loss/train", "weights/0.weight", "gradients/0.bias"] {
+        assert!(events.windows(tag.len()).any(|window| window == tag.as_bytes()), "{tag}");
+    }
     assert!(run("rents").contains("there is a run already"));
 
     // Its configuration says all that was settled: another run by it is the same.

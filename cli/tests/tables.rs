@@ -11,7 +11,7 @@ fn the_task_is_guessed_and_told() {
     let data = file(folder.path(), "flowers.csv", flowers());
     let out = stdout(&["train", &data, "--target", "species", "--epochs", "60"]);
     assert!(out.contains("classification into 3 classes, since the target is text `species`"), "{out}");
-    assert!(out.contains("2-128 tanh-dropout 0.2-3-softmax") && out.contains("adamw"), "{out}");
+    assert!(out.contains("2-128 silu-dropout 0.5-3-softmax") && out.contains("adamw"), "{out}");
     assert!(out.contains("48 samples to train, 12 to test"), "{out}");
 
     let data = file(folder.path(), "rents.csv", rents(200));
@@ -175,7 +175,7 @@ fn models_are_told_about_measured_and_exported() {
     assert_eq!(told["classes"], serde_json::json!(["aster", "bell", "clover"]));
     assert_eq!(told["inputs"], serde_json::json!(["length", "width"]));
     let text = stdout(&["inspect", &model]);
-    assert!(text.contains("2-8 tanh-3-softmax") && text.contains("51 parameters in f32"), "{text}");
+    assert!(text.contains("2-8 silu-3-softmax") && text.contains("51 parameters in f32"), "{text}");
 
     let told: Value = serde_json::from_str(&stdout(&["evaluate", &model, &data, "--json"])).unwrap();
     assert!(told["accuracy"].as_f64().unwrap() > 0.95 && told["f1_macro"].as_f64().unwrap() > 0.95, "{told}");
@@ -213,6 +213,31 @@ fn learning_rates_are_found_and_shells_complete() {
         assert!(stdout(&["completions", shell]).contains("find-lr"), "{shell}");
     }
     assert!(!stdout(&["--help"]).contains('\u{1b}'));
+}
+
+/// Counts are no numbers to be standardised, and means are told beside their variances in the units of the target.
+#[test]
+fn likelihoods_of_numbers_are_in_their_units() {
+    let folder = tempfile::tempdir().unwrap();
+    let rents = file(folder.path(), "rents.csv", rents(200));
+    let count = |row: u32| {
+        let (a, b) = (row % 5, row * 7 % 3);
+        format!("{a},{b},{}\n", 1 + 2 * a + 5 * b)
+    };
+    let counts = "a,b,count\n".to_owned() + &(0..200).map(count).collect::<String>();
+    let counts = file(folder.path(), "counts.csv", counts);
+    let model = folder.path().join("model").to_str().unwrap().to_owned();
+    let args =
+        ["train", &rents, "--task", "regression", "--loss", "gaussian", "--epochs", "300", "--out", &model];
+    let (_, summary) = json(&args);
+    assert!(summary["test_r2"].as_f64().unwrap() > 0.5, "{summary}");
+    let measured: Value = serde_json::from_str(&stdout(&["evaluate", &model, &rents, "--json"])).unwrap();
+    assert!(measured["r2"].as_f64().unwrap() > 0.5, "{measured}");
+    // The outputs are logarithms of rates, which of standardised counts there are not.
+    let args = ["train", &counts, "--task", "regression", "--loss", "poisson", "--epochs", "300"];
+    let (_, summary) = json(&args);
+    let loss = summary["train_loss"].as_f64().unwrap();
+    assert!((-40.0..0.0).contains(&loss), "{summary}");
 }
 
 #[test]

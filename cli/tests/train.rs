@@ -4,15 +4,17 @@ mod common;
 
 use common::{chainrule, file, flowers, json, keys, mnist, stdout, timeless};
 
-const SUMMARY: [&str; 12] = [
+const SUMMARY: [&str; 14] = [
     "backend",
     "epochs",
     "isa",
+    "memory_before",
     "parameters",
     "peak_memory",
     "samples_per_s",
     "seconds",
     "seed",
+    "stated_memory",
     "test_accuracy",
     "test_loss",
     "threads",

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use chainrule::{Activation, Adam, CrossEntropy, Dataset, F1, Network, Trainer};
 use chainrule_data::digits_split;
-use chainrule_report::{EventWriter, Run, RunReport, sparkline};
+use chainrule_report::{EventWriter, Metrics, Run, RunReport, sparkline};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args_os()
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .dense(10, Activation::Identity)
         .softmax()
         .build(1)?;
-    let mut events = EventWriter::create(folder.join("events"), 0)?;
+    let mut events = EventWriter::create(folder.join("tensorboard"), 0)?;
     let history = Trainer::new(CrossEntropy, Adam::new(0.003))
         .epochs(30)
         .schedule("cosine:1350".parse()?)
@@ -42,7 +42,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .setting("backend", backend.name());
     let report = RunReport::from_run(&run)?;
     report.write_histograms(&mut events, 30)?;
-    let files = report.write_folder(&folder)?;
+    let mut files = report.write_folder(&folder)?;
+    files.push(folder.join("metrics.csv"));
+    Metrics::of_history(&history).write(folder.join("metrics.csv"))?;
 
     let losses: Vec<_> = history.iter().map(|epoch| epoch.train.loss.log10()).collect();
     println!("loss {}", sparkline(&losses, 40));

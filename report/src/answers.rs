@@ -199,10 +199,13 @@ impl<T: Scalar> Told<'_, '_, T> {
         let row = self.run.rows.map_or(i, |rows| rows[i]);
         let inputs: Vec<_> = self.inputs.row(i).iter().map(|x| x.as_f64()).collect();
         let picture = match self.run.picture {
-            Some((width, height)) => {
-                let low = inputs.iter().copied().fold(f64::INFINITY, f64::min);
-                let high = inputs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                Some(Picture::new(width, height, &inputs, low, high)?)
+            Some((channels, width, height)) => {
+                let shown = self.run.shown.filter(|shown| row < shown.nrows()).map(|shown| shown.row(row));
+                let shown = shown.map(|row| row.iter().map(|x| x.as_f64()).collect());
+                let pixels: &Vec<f64> = shown.as_ref().unwrap_or(&inputs);
+                let low = pixels.iter().copied().fold(f64::INFINITY, f64::min);
+                let high = pixels.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                Some(Picture::with(channels, width, height, pixels, low, high)?)
             }
             None => None,
         };

@@ -7,63 +7,123 @@ use chainrule_model::write_atomically;
 
 use crate::{Error, Result};
 
-/// The columns that are always there.
-const COLUMNS: [&str; 8] = [
-    "epoch",
-    "train_loss",
-    "train_accuracy",
-    "validation_loss",
-    "validation_accuracy",
-    "learning_rate",
-    "seconds",
-    "samples_per_second",
-];
-
-/// A history as CSV: a header, then a line for each epoch.
-///
-/// The columns are `epoch`, `train_loss`, `train_accuracy`, `validation_loss`, `validation_accuracy`, `learning_rate`, `seconds`,
-/// `samples_per_second`, then `validation_` and the name of each metric, in the order in which they first appear. A value that
-/// was not measured is empty; one that is not finite is `NaN`, `inf` or `-inf`. Numbers are written so that they read back the same.
+/// What was measured, epoch by epoch: numbers by name. It is what `metrics.csv` holds.
 ///
 /// ```
-/// let header = chainrule_report::metrics_csv(&[])?;
-/// assert!(header.starts_with("epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,learning_rate,"));
+/// use chainrule_report::Metrics;
+///
+/// let mut metrics = Metrics::default();
+/// metrics.push(vec![("epoch".to_owned(), 1.0), ("train_loss".to_owned(), 0.5)]);
+/// metrics.push(vec![("epoch".to_owned(), 2.0), ("test_loss".to_owned(), 0.25)]);
+/// assert_eq!(metrics.to_csv()?, "epoch,train_loss,test_loss\n1,0.5,\n2,,0.25\n");
 /// # Ok::<(), chainrule_report::Error>(())
 /// ```
-///
-/// # Errors
-/// [`Error::Format`] if the CSV library refuses a line, which it has no reason to.
-pub fn metrics_csv(history: &[Epoch]) -> Result<String> {
-    let names = metric_names(history);
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let columns = names.iter().map(|name| format!("validation_{name}"));
-    let failure = Error::format("metrics.csv");
-    writer.write_record(COLUMNS.map(str::to_owned).into_iter().chain(columns)).map_err(&failure)?;
-    for epoch in history {
-        let validation = epoch.validation.as_ref();
-        let fixed = [
-            epoch.epoch.to_string(),
-            epoch.train.loss.to_string(),
-            optional(accuracy(&epoch.train)),
-            optional(validation.map(|v| v.loss)),
-            optional(validation.and_then(accuracy)),
-            epoch.learning_rate.to_string(),
-            epoch.duration.as_secs_f64().to_string(),
-            epoch.samples_per_second.to_string(),
-        ];
-        let measured = names.iter().map(|name| optional(validation.and_then(|v| metric(v, name))));
-        writer.write_record(fixed.into_iter().chain(measured)).map_err(&failure)?;
-    }
-    let bytes = writer.into_inner().map_err(Error::format("metrics.csv"))?;
-    String::from_utf8(bytes).map_err(Error::format("metrics.csv"))
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metrics {
+    rows: Vec<Vec<(String, f64)>>,
 }
 
-/// Writes [`metrics_csv`] to a file, whole or not at all.
-///
-/// # Errors
-/// [`Error::File`] if the file cannot be written.
-pub fn write_metrics(path: impl AsRef<Path>, history: &[Epoch]) -> Result<()> {
-    Ok(write_atomically(path.as_ref(), metrics_csv(history)?.as_bytes())?)
+impl Metrics {
+    /// What a trainer's history tells: `epoch`, `train_loss`, `train_accuracy`, `validation_loss`, `validation_accuracy`, a number
+    /// `validation_NAME` for each metric, `learning_rate`, `seconds`, `samples_per_s`, as far as they were measured.
+    #[must_use]
+    pub fn of_history(history: &[Epoch]) -> Self {
+        Self { rows: history.iter().map(Self::of_epoch).collect() }
+    }
+
+    fn of_epoch(epoch: &Epoch) -> Vec<(String, f64)> {
+        let mut numbers = vec![("epoch".to_owned(), epoch.epoch as f64)];
+        let parts = [("train", Some(&epoch.train)), ("validation", epoch.validation.as_ref())];
+        numbers.extend(parts.into_iter().filter_map(|(part, of)| Some(named(part, of?))).flatten());
+        numbers.push(("learning_rate".to_owned(), epoch.learning_rate));
+        numbers.push(("seconds".to_owned(), epoch.duration.as_secs_f64()));
+        numbers.push(("samples_per_s".to_owned(), epoch.samples_per_second));
+        numbers
+    }
+
+    /// One more epoch.
+    pub fn push(&mut self, numbers: Vec<(String, f64)>) {
+        self.rows.push(numbers);
+    }
+
+    /// The epochs.
+    #[must_use]
+    pub fn rows(&self) -> &[Vec<(String, f64)>] {
+        &self.rows
+    }
+
+    /// The first `epochs` of them alone.
+    pub fn truncate(&mut self, epochs: usize) {
+        self.rows.truncate(epochs);
+    }
+
+    /// As CSV: a header, then a line for each epoch. Columns come in the order in which their names first appear. A value that was not measured is
+    /// empty; one that is not finite is `NaN`, `inf` or `-inf`. Numbers are written so that they read back the same.
+    ///
+    /// # Errors
+    /// [`Error::Format`] if the CSV library refuses a line, which it has no reason to.
+    pub fn to_csv(&self) -> Result<String> {
+        let mut names: Vec<&str> = Vec::new();
+        for (name, _) in self.rows.iter().flatten() {
+            if !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let failure = Error::format("metrics.csv");
+        if !names.is_empty() {
+            writer.write_record(&names).map_err(&failure)?;
+        }
+        for row in &self.rows {
+            let cell = |name: &&str| {
+                let value = row.iter().find(|(known, _)| known == name);
+                value.map_or_else(String::new, |(_, value)| value.to_string())
+            };
+            writer.write_record(names.iter().map(cell)).map_err(&failure)?;
+        }
+        let bytes = writer.into_inner().map_err(Error::format("metrics.csv"))?;
+        String::from_utf8(bytes).map_err(Error::format("metrics.csv"))
+    }
+
+    /// Writes [`Metrics::to_csv`] to a file, whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the file cannot be written.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        Ok(write_atomically(path.as_ref(), self.to_csv()?.as_bytes())?)
+    }
+
+    /// Reads a file back; cells that are no number are left out.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it cannot be read or is no CSV.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = chainrule_model::read(path)?;
+        let failure = |error: csv::Error| {
+            let (place, found) = (path.display().to_string(), error.to_string());
+            Error::File(chainrule_model::Error::Unfit { place, found, expected: "CSV".to_owned() })
+        };
+        let mut reader = csv::Reader::from_reader(&bytes[..]);
+        let names = reader.headers().map_err(&failure)?.clone();
+        let row = |record: csv::Result<csv::StringRecord>| {
+            let record = record.map_err(&failure)?;
+            let cells = names.iter().zip(&record);
+            Ok(cells.filter_map(|(name, cell)| Some((name.to_owned(), cell.parse().ok()?))).collect())
+        };
+        Ok(Self { rows: reader.records().map(row).collect::<Result<_>>()? })
+    }
+}
+
+/// What was measured on a part of the data, by name: `test_loss`, `test_accuracy`, `test_f1_macro`, ….
+#[must_use]
+pub fn named(part: &str, evaluation: &Evaluation) -> Vec<(String, f64)> {
+    let mut numbers = vec![(format!("{part}_loss"), evaluation.loss)];
+    numbers.extend(accuracy(evaluation).map(|accuracy| (format!("{part}_accuracy"), accuracy)));
+    numbers.extend(
+        metrics(evaluation).map(|(name, value)| (format!("{part}_{}", name.replace('-', "_")), value)),
+    );
+    numbers
 }
 
 /// The name of a metric that is always measured where there are classes; it may be asked for as well.
@@ -96,8 +156,4 @@ pub(crate) fn metric_names(history: &[Epoch]) -> Vec<&str> {
 
 pub(crate) fn metric(evaluation: &Evaluation, name: &str) -> Option<f64> {
     evaluation.metrics.iter().find(|(of, _)| of == name).map(|&(_, value)| value)
-}
-
-fn optional(value: Option<f64>) -> String {
-    value.map_or_else(String::new, |value| value.to_string())
 }

@@ -4,10 +4,10 @@
 //! | --- | --- |
 //! | `report.html`: one page that needs nothing else, to be opened in a browser | [`RunReport::to_html`], [`RunReport::write`] |
 //! | plots as SVG and PNG | [`RunReport::curves`], [`RunReport::confusion_plot`], [`RunReport::histograms`] |
-//! | `metrics.csv`: a line for each epoch | [`metrics_csv`], [`write_metrics`] |
+//! | `metrics.csv`: a line for each epoch | [`Metrics`] |
 //! | TensorBoard event files | [`EventWriter`] |
 //! | a curve of one line for terminals | [`sparkline`] |
-//! | all files of a finished run | [`RunReport::write_folder`] |
+//! | all of the page and the plots | [`RunReport::write_folder`] |
 //!
 //! Everything is computed from a [`Run`]: the network, its history, and data to measure it on.
 //!
@@ -48,10 +48,10 @@ mod tensorboard;
 mod text;
 
 pub use answers::{Confusion, Fit, Mistake};
-pub use csv::{metrics_csv, write_metrics};
+pub use csv::{Metrics, named};
 pub use error::{Error, Result};
 pub use histogram::Histogram;
-pub use picture::Picture;
+pub use picture::{Channels, Picture};
 pub use plot::Plot;
 pub use report::RunReport;
 pub use run::Run;

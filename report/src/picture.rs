@@ -6,32 +6,78 @@ use num_traits::ToPrimitive;
 
 use crate::{Error, Result};
 
-/// A grey picture: a row of inputs that are pixels.
+/// How the numbers of a row are the pixels of a picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Channels {
+    /// One number a pixel: height × width.
+    #[default]
+    Grey,
+    /// Red, green and blue beside each other: height × width × 3.
+    Interleaved,
+    /// A picture of all reds, one of all greens, one of all blues: 3 × height × width, as PyTorch and CIFAR have them.
+    Planes,
+}
+
+/// A picture, grey or in colours: a row of inputs that are pixels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
     width: u32,
     height: u32,
-    /// Row after row; 0 is black.
+    /// A byte or three for each pixel, row after row; 0 is black.
     pixels: Vec<u8>,
 }
 
 impl Picture {
-    /// Of values row after row, where `low` is black and `high` is white; NaN is black.
+    /// A grey one of values row after row, where `low` is black and `high` is white; NaN is black.
     ///
     /// # Errors
     /// [`Error::Picture`] if there are not width × height values, or none.
     pub fn new(width: usize, height: usize, values: &[f64], low: f64, high: f64) -> Result<Self> {
+        Self::with(Channels::Grey, width, height, values, low, high)
+    }
+
+    /// One of values that stand for colours as `channels` says, from `low` (dark) to `high` (bright).
+    ///
+    /// ```
+    /// use chainrule_report::{Channels, Picture};
+    /// // Two pixels, red and blue.
+    /// let planes = Picture::with(Channels::Planes, 2, 1, &[1.0, 0.0, 0.0, 0.0, 0.0, 1.0], 0.0, 1.0)?;
+    /// assert_eq!(planes.pixels(), [255, 0, 0, 0, 0, 255]);
+    /// # Ok::<(), chainrule_report::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Picture`] if there are not as many values as pixels, or three times as many for colours, or none.
+    pub fn with(
+        channels: Channels,
+        width: usize,
+        height: usize,
+        values: &[f64],
+        low: f64,
+        high: f64,
+    ) -> Result<Self> {
         let inputs = values.len();
+        let each = if channels == Channels::Grey { 1 } else { 3 };
         let refused = || Error::Picture { width, height, inputs };
-        if inputs == 0 || width.checked_mul(height) != Some(inputs) {
+        if inputs == 0
+            || width.checked_mul(height).and_then(|pixels| pixels.checked_mul(each)) != Some(inputs)
+        {
             return Err(refused());
         }
-        let grey = |value: &f64| {
+        let byte = |value: f64| {
             let share = if high > low { (value - low) / (high - low) } else { 0.0 };
             (share.clamp(0.0, 1.0) * 255.0).round().to_u8().unwrap_or(0)
         };
+        let plane = inputs / each;
+        let pixels = match channels {
+            Channels::Grey | Channels::Interleaved => values.iter().copied().map(byte).collect(),
+            Channels::Planes => {
+                let pixel = |at: usize| [at, plane + at, 2 * plane + at].map(|at| byte(values[at]));
+                (0..plane).flat_map(pixel).collect()
+            }
+        };
         let size = |n: usize| u32::try_from(n).map_err(|_| refused());
-        Ok(Self { width: size(width)?, height: size(height)?, pixels: values.iter().map(grey).collect() })
+        Ok(Self { width: size(width)?, height: size(height)?, pixels })
     }
 
     /// The pixels of a row, and the rows.
@@ -40,7 +86,7 @@ impl Picture {
         (self.width, self.height)
     }
 
-    /// The grey values, row after row.
+    /// The pixels row after row: of grey ones a byte each, of others red, green and blue.
     #[must_use]
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
@@ -53,7 +99,8 @@ impl Picture {
     pub fn to_png(&self) -> Result<Vec<u8>> {
         let mut png = Vec::new();
         let mut encoder = png::Encoder::new(&mut png, self.width, self.height);
-        encoder.set_color(png::ColorType::Grayscale);
+        let grey = self.pixels.len() as u64 == u64::from(self.width) * u64::from(self.height);
+        encoder.set_color(if grey { png::ColorType::Grayscale } else { png::ColorType::Rgb });
         encoder.set_depth(png::BitDepth::Eight);
         let mut writer = encoder.write_header().map_err(Error::format("a picture"))?;
         writer.write_image_data(&self.pixels).map_err(Error::format("a picture"))?;
@@ -81,6 +128,25 @@ mod tests {
         let info = reader.next_frame(&mut pixels).unwrap();
         assert_eq!((info.width, info.height, info.color_type), (3, 2, png::ColorType::Grayscale));
         assert_eq!(pixels, picture.pixels());
+    }
+
+    #[test]
+    fn colours_read_back() {
+        let values = [1.0, 0.5, 0.0, 0.0, 0.5, 1.0];
+        for (channels, pixels) in [
+            (Channels::Interleaved, [255, 128, 0, 0, 128, 255]),
+            (Channels::Planes, [255, 0, 128, 128, 0, 255]),
+        ] {
+            let picture = Picture::with(channels, 2, 1, &values, 0.0, 1.0).unwrap();
+            assert_eq!(picture.pixels(), pixels);
+            let png = picture.to_png().unwrap();
+            let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+            let mut read = vec![0; reader.output_buffer_size().unwrap()];
+            let info = reader.next_frame(&mut read).unwrap();
+            assert_eq!((info.width, info.height, info.color_type), (2, 1, png::ColorType::Rgb));
+            assert_eq!(read, picture.pixels());
+        }
+        assert!(Picture::with(Channels::Planes, 3, 2, &values, 0.0, 1.0).is_err());
     }
 
     #[test]

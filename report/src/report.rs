@@ -11,7 +11,7 @@ use ndarray::Axis;
 
 use crate::answers::{Answers, answers};
 use crate::plot::{confusion, curves, histograms};
-use crate::{Confusion, Error, EventWriter, Fit, Histogram, Mistake, Plot, Result, Run, page, write_metrics};
+use crate::{Confusion, Error, EventWriter, Fit, Histogram, Mistake, Plot, Result, Run, page};
 
 /// The most rows that the gradients are computed on.
 const GRADIENT_ROWS: usize = 1024;
@@ -113,20 +113,20 @@ impl RunReport {
         histograms::all(&self.parameters, &self.gradients)
     }
 
-    /// Writes all files of a finished run into a folder, which is made if it isn't there, each whole or not at all: `report.html`,
-    /// `metrics.csv`, and `curves`, `confusion` and `histograms` as `.svg` and `.png`. Returns their paths.
+    /// Writes the page and the plots of a finished run into a folder, which is made if it isn't there, each whole or not at all: `report.html`,
+    /// and `curves`, `confusion` and `histograms` as `.svg` and `.png`. Returns their paths.
     ///
-    /// Event files, which grow while a run goes on, are written by an [`EventWriter`].
+    /// Event files and `metrics.csv`, which grow while a run goes on, are written by an [`EventWriter`] and by
+    /// [`Metrics`](crate::Metrics).
     ///
     /// # Errors
     /// [`Error::Format`] as [`RunReport::to_html`], [`Error::File`] if a file cannot be written.
     pub fn write_folder(&self, folder: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
         let folder = folder.as_ref();
         fs::create_dir_all(folder).map_err(|cause| Error::writing(folder, cause))?;
-        let (page, metrics) = (folder.join("report.html"), folder.join("metrics.csv"));
+        let page = folder.join("report.html");
         self.write(&page)?;
-        write_metrics(&metrics, &self.history)?;
-        let mut paths = vec![page, metrics];
+        let mut paths = vec![page];
         let plots = [
             ("curves", self.curves()?),
             ("confusion", self.confusion_plot()?),

@@ -3,6 +3,9 @@
 use std::fmt;
 
 use chainrule_core::{Backend, Dataset, Epoch, Loss, Network};
+use ndarray::ArrayRef2;
+
+use crate::Channels;
 
 /// What a report is made from: a network, how it was trained, and data to measure it on.
 #[derive(Clone)]
@@ -17,7 +20,8 @@ pub struct Run<'r, 'd, T> {
     pub(crate) history: &'r [Epoch],
     pub(crate) class_names: &'r [String],
     pub(crate) feature_names: &'r [String],
-    pub(crate) picture: Option<(usize, usize)>,
+    pub(crate) picture: Option<(Channels, usize, usize)>,
+    pub(crate) shown: Option<&'r ArrayRef2<T>>,
     pub(crate) worst: usize,
     pub(crate) settings: Vec<(String, String)>,
     pub(crate) results: Vec<(String, String)>,
@@ -56,6 +60,7 @@ impl<'r, 'd, T> Run<'r, 'd, T> {
             class_names: &[],
             feature_names: &[],
             picture: None,
+            shown: None,
             worst: 24,
             settings: Vec::new(),
             results: Vec::new(),
@@ -95,7 +100,19 @@ impl<'r, 'd, T> Run<'r, 'd, T> {
     /// The inputs are grey pictures, `width` × `height`, row after row; larger is brighter.
     #[must_use]
     pub fn pictures(self, width: usize, height: usize) -> Self {
-        Self { picture: Some((width, height)), ..self }
+        Self { picture: Some((Channels::Grey, width, height)), ..self }
+    }
+
+    /// The inputs are pictures with colours, `width` × `height`, row after row; larger is brighter.
+    #[must_use]
+    pub fn colour_pictures(self, channels: Channels, width: usize, height: usize) -> Self {
+        Self { picture: Some((channels, width, height)), ..self }
+    }
+
+    /// What pictures show of each row of the data where it is not the inputs themselves: the pixels before they were scaled, say.
+    #[must_use]
+    pub fn shown(self, pixels: &'r ArrayRef2<T>) -> Self {
+        Self { shown: Some(pixels), ..self }
     }
 
     /// How many of the worst mistakes are shown; else it is 24.

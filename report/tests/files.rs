@@ -4,7 +4,7 @@ mod common;
 
 use std::fs;
 
-use chainrule_report::{Error, EventWriter, metrics_csv, write_metrics};
+use chainrule_report::{Error, EventWriter, Metrics};
 use common::{classification, history, regression};
 
 #[test]
@@ -22,7 +22,7 @@ fn a_folder_has_all_files_and_no_others() {
     }
     let names =
         ["confusion.png", "confusion.svg", "curves.png", "curves.svg", "histograms.png", "histograms.svg"];
-    for name in names.into_iter().chain(["metrics.csv", "report.html"]) {
+    for name in names.into_iter().chain(["report.html"]) {
         assert!(fs::metadata(run.join(name)).unwrap().len() > 100, "{name}");
     }
     assert_eq!(fs::read_to_string(run.join("report.html")).unwrap(), report.to_html().unwrap());
@@ -54,9 +54,9 @@ fn metrics_have_a_line_for_each_epoch() {
     let mut history = history(3);
     history[1].train.loss = f64::NAN;
     history[2].validation = None;
-    let text = metrics_csv(&history).unwrap();
+    let text = Metrics::of_history(&history).to_csv().unwrap();
     let mut reader = csv::Reader::from_reader(text.as_bytes());
-    let header = "epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,learning_rate,seconds,samples_per_second,validation_f1-macro";
+    let header = "epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,validation_f1_macro,learning_rate,seconds,samples_per_s";
     assert_eq!(reader.headers().unwrap().iter().collect::<Vec<_>>().join(","), header);
     let records: Vec<_> = reader.records().map(Result::unwrap).collect();
     assert_eq!(records.len(), 3);
@@ -66,15 +66,16 @@ fn metrics_have_a_line_for_each_epoch() {
         assert_eq!(loss.to_bits(), epoch.train.loss.to_bits());
         assert_eq!(record[3].parse().ok(), epoch.validation.as_ref().map(|v| v.loss));
     }
-    assert_eq!((&records[1][1], &records[2][4], &records[2][8]), ("NaN", "", ""));
-    assert!(metrics_csv(&regression().history).unwrap().starts_with("epoch,train_loss"));
+    assert_eq!((&records[1][1], &records[2][4], &records[2][5]), ("NaN", "", ""));
+    let regression = Metrics::of_history(&regression().history).to_csv().unwrap();
+    assert!(regression.starts_with("epoch,train_loss,validation_loss,"), "{regression}");
 }
 
 #[test]
 fn what_cannot_be_written_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing").join("metrics.csv");
-    let error = write_metrics(&missing, &[]).unwrap_err();
+    let error = Metrics::default().write(&missing).unwrap_err();
     assert!(matches!(&error, Error::File(_)));
     assert!(error.to_string().contains("missing"), "{error}");
     let file = folder.path().join("file");

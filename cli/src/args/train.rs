@@ -28,7 +28,8 @@ above; those of [training] as in the library's TrainerConfig: loss, optimizer = 
 seed, shuffle, l2, gradients = { clip-norm, clip-value, l1, groups }, schedule, schedule-by-epoch, plateau = { patience, factor }, \
 early-stopping = { patience }, monitor, metrics. In [network], layers = [{ kind = \"dense\", outputs = 64, activation = \"relu\" }, …].
 
-With --json there is one object per epoch on standard output, and a last one with the key \"summary\".
+With --json there is one object per epoch on standard output, before them one with the key \"memory\" (what training will take, in bytes), and \
+a last one with the key \"summary\".
 
 Exit codes: 0 success, 1 a failure while running, 2 a command line or a configuration that cannot be meant, 130 interrupted.")]
 pub(crate) struct TrainArgs {

@@ -30,12 +30,13 @@ pub(crate) fn refused(args: &[&str], code: i32, told: &[&str]) {
     }
 }
 
-/// The lines of JSON on standard output: the epochs', and the summary.
+/// The lines of JSON on standard output, after that of the memory: the epochs', and the summary.
 pub(crate) fn json(args: &[&str]) -> (Vec<Value>, Value) {
     let text = stdout(&[args, &["--format", "json"]].concat());
     let mut lines: Vec<Value> =
         text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
     let last = lines.pop().expect("a summary");
+    assert!(lines.remove(0)["memory"]["total"].is_u64());
     (lines, last["summary"].clone())
 }
 
@@ -49,7 +50,9 @@ pub(crate) fn keys(value: &Value) -> Vec<&str> {
 /// The value without what depends on the clock.
 pub(crate) fn timeless(mut value: Value) -> Value {
     let object = value.as_object_mut().expect("an object");
-    object.retain(|key, _| !["seconds", "samples_per_s", "peak_memory"].contains(&key.as_str()));
+    object.retain(|key, _| {
+        !["seconds", "samples_per_s", "memory_before", "peak_memory"].contains(&key.as_str())
+    });
     value
 }
 
