@@ -6,7 +6,7 @@ use chainrule_simd::Function;
 
 /// An unevaluated sum `high + low` with |low| ≤ ½ ulp(high) (Dekker, Knuth).
 #[derive(Clone, Copy, Debug)]
-struct Double {
+pub(crate) struct Double {
     high: f64,
     low: f64,
 }
@@ -147,7 +147,8 @@ impl Double {
         (tail, density)
     }
 
-    fn of(f: Function, x: f64) -> Self {
+    /// f(x).
+    pub(crate) fn of(f: Function, x: f64) -> Self {
         let (z, one) = (Self::from(x), Self::ONE);
         let e = Self::from(-x.abs()).exp();
         let pick = |negative: Self, positive: Self| if x < 0.0 { negative } else { positive };
@@ -210,9 +211,8 @@ fn absolute(f: Function) -> bool {
     matches!(f, Function::SiluSlope | Function::GeluSlope)
 }
 
-/// The distance of `y` from f(x) in units of the last place of f(x).
-pub(crate) fn error_f32(f: Function, x: f32, y: f32) -> f64 {
-    let expected = of_f32(f, x);
+/// The distance of `y` from the expected f(x) in units of the last place of f(x).
+pub(crate) fn error_f32(f: Function, expected: f64, y: f32) -> f64 {
     if expected.is_nan() || y.is_nan() {
         return if expected.is_nan() && y.is_nan() { 0.0 } else { f64::INFINITY };
     }
@@ -224,9 +224,8 @@ pub(crate) fn error_f32(f: Function, x: f32, y: f32) -> f64 {
     (f64::from(y) - expected).abs() / unit(f, expected, 23, -149)
 }
 
-/// The distance of `y` from f(x) in units of the last place of f(x), where f(x) is no smaller than 10^−280.
-pub(crate) fn error_f64(f: Function, x: f64, y: f64) -> f64 {
-    let expected = Double::of(f, x);
+/// The distance of `y` from the expected f(x) in units of the last place of f(x), where that is no smaller than 10^−280.
+pub(crate) fn error_f64(f: Function, expected: Double, y: f64) -> f64 {
     if expected.high.abs() < 1e-280 && !absolute(f) {
         return 0.0;
     }
