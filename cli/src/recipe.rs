@@ -55,6 +55,8 @@ impl Recipe {
         let loss = loss_by_name::<f64>(&self.trainer.loss)?;
         Ok(match (loss.link(), loss.name(), task) {
             (Some(Link::Softmax), ..) => Output::Softmax,
+            // Rates are above 0.
+            _ if self.trainer.loss == "poisson-on-rates" => Output::Activation(Activation::Softplus),
             (_, "kl-divergence", _) => Output::LogSoftmax,
             (Some(Link::Sigmoid), ..)
             | (_, "binary-cross-entropy-on-probabilities", _)
@@ -231,6 +233,7 @@ mod tests {
         assert_eq!(of("quadratic", Task::Classes(4)), "2-3 relu-4 sigmoid");
         assert_eq!(of("mse", Task::Values(1)), "2-3 relu-1");
         assert_eq!(of("gaussian", Task::Values(2)), "2-3 relu-4");
+        assert_eq!(of("poisson-on-rates", Task::Values(1)), "2-3 relu-1 softplus");
         assert_eq!(of("hinge", Task::Classes(3)), "2-3 relu-3");
     }
 }

@@ -233,6 +233,9 @@ fn likelihoods_of_numbers_are_in_their_units() {
     assert!(summary["test_r2"].as_f64().unwrap() > 0.5, "{summary}");
     let measured: Value = serde_json::from_str(&stdout(&["evaluate", &model, &rents, "--json"])).unwrap();
     assert!(measured["r2"].as_f64().unwrap() > 0.5, "{measured}");
+    let args = ["train", &counts, "--task", "regression", "--loss", "poisson-on-rates", "--epochs", "300"];
+    let (_, summary) = json(&args);
+    assert!(summary["test_r2"].as_f64().unwrap() > 0.5, "{summary}");
     // The outputs are logarithms of rates, which of standardised counts there are not.
     let args = ["train", &counts, "--task", "regression", "--loss", "poisson", "--epochs", "300"];
     let (_, summary) = json(&args);

@@ -10,7 +10,7 @@ use super::{BatchSize, WholeRun, nearest_known, not_negative, positive};
 #[command(next_help_heading = "Training")]
 pub(crate) struct TrainingFlags {
     /// The loss: cross-entropy[:SMOOTHING], binary-cross-entropy[:WEIGHT], binary-cross-entropy-sum, quadratic, mse, mae, huber[:DELTA],
-    /// log-cosh, pinball[:QUANTILE], hinge, squared-hinge, multi-margin[:MARGIN], poisson (its outputs are logarithms),
+    /// log-cosh, pinball[:QUANTILE], hinge, squared-hinge, multi-margin[:MARGIN], poisson (its outputs are logarithms), poisson-on-rates,
     /// gaussian (means, then variances), kl-divergence [default: cross-entropy, for tables
     /// smoothed by 0.1; mse for numbers]
     #[arg(long, value_name = "NAME", value_parser = loss)]

@@ -29,7 +29,8 @@ pub const LOSS_NAMES: [&str; 15] = [
 /// A loss by its name, for the command line and for configuration files.
 ///
 /// Some take a parameter, the usual one where none is given: `huber:1` (δ), `pinball:0.5` (τ), `cross-entropy:0.1` (the smoothing of labels, else none),
-/// `binary-cross-entropy:2` (the weight of positive targets), `multi-margin:1` (the margin). `binary-cross-entropy-sum` is the sum over the outputs.
+/// `binary-cross-entropy:2` (the weight of positive targets), `multi-margin:1` (the margin). `binary-cross-entropy-sum` is the sum over the outputs,
+/// `poisson-on-rates` takes rates where `poisson` takes their logarithms.
 ///
 /// ```
 /// let loss = chainrule_core::loss_by_name::<f32>("huber:2.5")?;
@@ -65,6 +66,7 @@ pub fn loss_by_name<T: Scalar>(name: &str) -> Result<Box<dyn Loss<T>>> {
         ("squared-hinge", None) => Box::new(SquaredHinge),
         ("multi-margin", margin) => Box::new(MultiMargin::new(margin.unwrap_or(1.0))?),
         ("poisson", None) => Box::new(PoissonNll::default()),
+        ("poisson-on-rates", None) => Box::new(PoissonNll::default().on_rates()),
         ("gaussian", None) => Box::new(GaussianNll::default()),
         _ => return Err(unknown()),
     })
