@@ -252,7 +252,8 @@ pub(crate) unsafe fn gelu<T: Real, L: Lane<Elem = T>>(x: L) -> L {
         let w = t.div(sum);
         let p = horner(T::GELU, L::splat(T::GELU_CENTRE).sub(w));
         let zero = L::splat(T::ZERO);
-        w.mul(s).neg_mul_add(p.mul_add(m, p), L::select(x.le(zero), zero, x))
+        // Not the zero for x = −0, whose sign stays.
+        w.mul(s).neg_mul_add(p.mul_add(m, p), L::select(x.lt(zero), zero, x))
     }
 }
 
