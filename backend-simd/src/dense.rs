@@ -359,6 +359,8 @@ mod tests {
             for &isa in &fused {
                 assert!(alone(isa) == expected, "{rows} rows on {isa}");
             }
+            // The set that the environment asks for, which may be without fused multiply-add.
+            let expected = alone(Simd::new().isa());
             for threads in [2, 3, 8] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 pool.install(|| {
