@@ -7,7 +7,7 @@ use chainrule::{Backend, Linked};
 use rayon::ThreadPoolBuilder;
 use serde_json::json;
 
-use crate::args::{BackendsArgs, Format, MachineArgs};
+use crate::args::{BackendsArgs, MachineArgs};
 use crate::failure::Failure;
 use crate::report::table;
 
@@ -52,36 +52,31 @@ pub(crate) fn command(args: &BackendsArgs) -> Result<(), Failure> {
     check_isa()?;
     let linked = chainrule::backends::<f32>();
     let mut out = std::io::stdout().lock();
-    match args.format {
-        Format::Json => {
-            let list = linked.iter().enumerate().map(|(place, backend)| {
-                json!({
-                    "name": backend.name(),
-                    "isa": backend.isa(),
-                    "threads": backend.threads(),
-                    "default": place == 0,
-                })
-            });
-            writeln!(out, "{}", json!({ "backends": list.collect::<Vec<_>>() }))?;
+    if args.told.json {
+        let list = linked.iter().enumerate().map(|(place, backend)| {
+            json!({
+                "name": backend.name(),
+                "isa": backend.isa(),
+                "threads": backend.threads(),
+                "default": place == 0,
+            })
+        });
+        writeln!(out, "{}", json!({ "backends": list.collect::<Vec<_>>() }))?;
+    } else if linked.is_empty() {
+        let none =
+            "no backend is linked: build with the feature naive, simd, openblas-system or openblas-static";
+        writeln!(out, "{none}")?;
+    } else {
+        let mut table = table(&["backend", "instruction set", "threads", ""]);
+        for (place, backend) in linked.iter().enumerate() {
+            table.add_row([
+                backend.name(),
+                backend.isa(),
+                &backend.threads().to_string(),
+                if place == 0 { "default" } else { "" },
+            ]);
         }
-        Format::Human if linked.is_empty() => {
-            writeln!(
-                out,
-                "no backend is linked: build with the feature naive, simd, openblas-system or openblas-static"
-            )?;
-        }
-        Format::Human => {
-            let mut table = table(&["backend", "instruction set", "threads", ""]);
-            for (place, backend) in linked.iter().enumerate() {
-                table.add_row([
-                    backend.name(),
-                    backend.isa(),
-                    &backend.threads().to_string(),
-                    if place == 0 { "default" } else { "" },
-                ]);
-            }
-            writeln!(out, "{table}")?;
-        }
+        writeln!(out, "{table}")?;
     }
     Ok(())
 }

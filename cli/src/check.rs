@@ -8,7 +8,7 @@ use chainrule::{Backend, Targets, TrainerConfig, gradient_check, loss_by_name};
 use ndarray::Array2;
 use serde_json::json;
 
-use crate::args::{CheckArgs, Format};
+use crate::args::CheckArgs;
 use crate::backends::check_isa;
 use crate::config::NetworkSection;
 use crate::failure::Failure;
@@ -60,7 +60,7 @@ fn check(args: &CheckArgs, backends: &[Arc<dyn Backend<f64>>]) -> Result<(), Fai
     let loss = loss_by_name::<f64>(&args.loss)?;
 
     let mut out = std::io::stdout().lock();
-    let human = args.format == Format::Human;
+    let human = !args.told.json;
     let mut table = table(&[
         "backend",
         "instruction set",

@@ -53,7 +53,7 @@ fn measure<T: Linked>(args: &EvaluateArgs, model: &Model) -> Result<(), Failure>
         confusion,
         names: &known.classes,
     };
-    if args.json { told.json() } else { told.human() }
+    if args.told.json { told.json() } else { told.human() }
 }
 
 /// Everything that was read.

@@ -23,13 +23,13 @@ pub(crate) fn command(args: &FindArgs) -> Result<(), Failure> {
         Dtype::F64 => find::<f64>(&plan, finder),
     })?;
     let mut out = std::io::stdout().lock();
-    if args.train.told.json() {
+    if args.train.told.json {
         let points: Vec<_> =
             curve.points.iter().map(|(rate, loss)| json!({ "rate": rate, "loss": loss })).collect();
         writeln!(out, "{}", json!({ "suggestion": curve.suggestion, "points": points }))?;
         return Ok(out.flush()?);
     }
-    if !args.train.told.quiet {
+    if !args.train.quiet {
         let mut table = table(&["learning rate", "mean loss"]);
         let n = curve.points.len();
         for row in 0..n.min(ROWS) {

@@ -65,7 +65,7 @@ fn inspect<T: Linked>(args: &InspectArgs, model: &Model) -> Result<(), Failure> 
     let names = known.preparation.encoder.as_ref().map(chainrule_data::Encoder::input_names);
     let names = names.unwrap_or_else(|| description.features.clone());
     let mut out = std::io::stdout().lock();
-    if args.json {
+    if args.told.json {
         let layers = rows.iter().map(|row| {
             json!({
                 "layer": row.name,

@@ -9,7 +9,7 @@ use chainrule::{Callback, Epoch, Network, RunState, Scalar, Step};
 use chainrule_model::{Checkpoint, Checkpointer, Description, write_atomically};
 use chainrule_report::{EventWriter, Metrics, Run, RunReport};
 
-use crate::config::Config;
+use crate::config::{Config, OutputSection};
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::report::Record;
@@ -61,26 +61,30 @@ impl RunFolder {
         }
         fs::create_dir_all(&path).map_err(|cause| Failure::writing(&path, cause))?;
         write_atomically(&path.join("config.toml"), config.to_toml()?.as_bytes())?;
-        Self::new(path, description)
+        Self::new(path, &config.output, description)
     }
 
-    fn new(path: PathBuf, description: Description) -> Result<Self, Failure> {
+    fn new(path: PathBuf, output: &OutputSection, description: Description) -> Result<Self, Failure> {
         let folder = path.join("checkpoints");
-        let finally = Checkpointer::new(&folder)?.description(description.clone());
-        let checkpoints = Checkpointer::new(folder)?
-            .every_epoch(false)
-            .every(CHECKPOINTS)
-            .description(description)
-            .interrupt(interrupt::flag());
+        let checkpointer = || -> Result<_, Failure> {
+            let checkpointer = Checkpointer::new(&folder)?.description(description.clone());
+            Ok(match output.keep {
+                Some(keep) => checkpointer.keep(keep.get()),
+                None => checkpointer,
+            })
+        };
+        let finally = checkpointer()?;
+        let checkpoints = checkpointer()?.every_epoch(false).every(CHECKPOINTS).interrupt(interrupt::flag());
         Ok(Self { path, checkpoints, finally, before: Metrics::default(), written: None })
     }
 
     /// The folder of a run that goes on, and where it goes on from; from the beginning where there is no checkpoint yet.
     pub(crate) fn reopen<T: Scalar>(
         path: &Path,
+        output: &OutputSection,
         description: Description,
     ) -> Result<(Self, Option<Checkpoint<T>>), Failure> {
-        let mut run = Self::new(folder(path), description)?;
+        let mut run = Self::new(folder(path), output, description)?;
         let Some(latest) = Checkpoint::<T>::latest(run.path.join("checkpoints"))? else {
             return Ok((run, None));
         };

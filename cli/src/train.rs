@@ -38,7 +38,7 @@ fn train<T: Linked>(args: &TrainArgs, plan: &Plan) -> Result<(), Failure> {
     let recipe = plan.recipe(&data)?;
     let config = recipe.config(data.features(), data.task())?;
     data.scale_targets(&config.layers, &recipe.trainer.loss);
-    let (json, quiet) = (args.told.json(), args.told.quiet);
+    let (json, quiet) = (args.told.json, args.quiet);
     let mut out = std::io::stdout().lock();
     let mut settled = plan.settled(&recipe);
     // A network whose numbers are on a scale of their own is of no use without it.
@@ -46,7 +46,7 @@ fn train<T: Linked>(args: &TrainArgs, plan: &Plan) -> Result<(), Failure> {
         if data.target_scale.is_some() { Description::default() } else { description(&data, &recipe)? };
     let (mut folder, from) = match (&args.resume, &plan.config.output.run) {
         (Some(run), _) => {
-            let (folder, from) = RunFolder::reopen::<T>(run, kept.clone())?;
+            let (folder, from) = RunFolder::reopen::<T>(run, &plan.config.output, kept.clone())?;
             (Some(folder), from)
         }
         (None, Some(run)) => (Some(RunFolder::create(run, &settled, kept.clone())?), None),

@@ -9,7 +9,7 @@ use serde_json::Value;
 fn gradients_pass_on_every_linked_backend() {
     let names =
         |text: &str| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>();
-    let linked: Value = serde_json::from_str(&stdout(&["backends", "--format", "json"])).unwrap();
+    let linked: Value = serde_json::from_str(&stdout(&["backends", "--json"])).unwrap();
     let linked = linked["backends"].as_array().unwrap().clone();
     assert!(!linked.is_empty());
     for args in [
@@ -21,7 +21,7 @@ fn gradients_pass_on_every_linked_backend() {
         "--layers 3,7,1 --activation leaky-relu:0.3 --loss binary-cross-entropy-sum --seed 2",
         "--layers 6,9,4 --activation relu --init orthogonal --bias-init uniform:0.5",
     ] {
-        let args: Vec<_> = ["check", "--format", "json"].into_iter().chain(args.split(' ')).collect();
+        let args: Vec<_> = ["check", "--json"].into_iter().chain(args.split(' ')).collect();
         let found = names(&stdout(&args));
         assert_eq!(found.len(), linked.len());
         for (found, linked) in found.iter().zip(&linked) {
@@ -44,7 +44,7 @@ fn exceeding_the_tolerance_is_a_failure_that_names_the_parameter() {
 #[test]
 fn backends_are_listed() {
     let table = stdout(&["backends"]);
-    let json: Value = serde_json::from_str(&stdout(&["backends", "--format", "json"])).unwrap();
+    let json: Value = serde_json::from_str(&stdout(&["backends", "--json"])).unwrap();
     for (place, backend) in json["backends"].as_array().unwrap().iter().enumerate() {
         assert_eq!(keys(backend), ["default", "isa", "name", "threads"]);
         assert_eq!(backend["default"], place == 0);

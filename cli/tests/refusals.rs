@@ -31,12 +31,13 @@ fn flags_that_cannot_be_meant() {
         (&["--threads", "0"], &["0", "--threads"]),
         (&["--threads", "many"], &["many", "--threads"]),
         (&["--dtype", "f16"], &["f16", "f32", "f64"]),
-        (&["--format", "xml"], &["xml", "json"]),
+        (&["--jsn"], &["--jsn", "--json"]),
         (&["--preset", "nielsen"], &["nielsen", "--preset"]),
         (&["--preset", "zhang"], &["zhang", "mnist", "digits"]),
         (&["--delimiter", "ab"], &["ab", "--delimiter"]),
         (&["--label", "0"], &["0", "--target"]),
         (&["--test-share", "1"], &["1", "--test-share"]),
+        (&["--keep", "0"], &["0", "--keep"]),
         (&["--wheels", "4"], &["--wheels"]),
     ] {
         refused(&[&["train", "digits"], args].concat(), 2, told);

@@ -136,6 +136,21 @@ fn an_interrupt_makes_a_folder_where_there_is_none() {
 }
 
 #[test]
+fn as_many_checkpoints_are_kept_as_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run").to_str().unwrap().to_owned();
+    let kept = |args: &[&str]| {
+        stdout(&[&["train", "-q"][..], args].concat());
+        std::fs::read_dir(folder.path().join("run/checkpoints")).unwrap().count()
+    };
+    // Each part of the run ends with a checkpoint.
+    assert_eq!(kept(&["digits", "--hidden", "8", "--epochs", "1", "--keep", "1", "--run", &run]), 1);
+    assert_eq!(kept(&["--resume", &run, "--epochs", "2"]), 1);
+    assert_eq!(kept(&["--resume", &run, "--epochs", "3", "--keep", "2"]), 2);
+    assert_eq!(kept(&["--resume", &run, "--epochs", "4", "--keep", "2"]), 2);
+}
+
+#[test]
 fn what_is_no_run_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().join("none").to_str().unwrap().to_owned();

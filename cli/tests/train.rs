@@ -81,7 +81,7 @@ fn threads_do_not_change_a_bit_of_a_wide_network() {
 
 #[test]
 fn every_linked_backend_and_both_types_learn() {
-    let text = stdout(&["backends", "--format", "json"]);
+    let text = stdout(&["backends", "--json"]);
     let backends: serde_json::Value = serde_json::from_str(&text).unwrap();
     for backend in backends["backends"].as_array().unwrap() {
         let name = backend["name"].as_str().unwrap();
@@ -127,7 +127,7 @@ fn people_get_a_table_and_progress_elsewhere() {
 
     let quiet = chainrule().args(["train", "digits", "--epochs", "2", "-q"]).assert().success().stderr("");
     assert!(String::from_utf8_lossy(&quiet.get_output().stdout).contains("test accuracy"));
-    chainrule().args(["train", "digits", "--epochs", "2", "--format", "json"]).assert().success().stderr("");
+    chainrule().args(["train", "digits", "--epochs", "2", "--json"]).assert().success().stderr("");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn the_picture_is_svg() {
 fn a_reader_that_leaves_is_no_failure() {
     use std::process::Stdio;
     let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("chainrule"));
-    command.args(["train", "digits", "--format", "json"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(["train", "digits", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use chainrule::{Activation, Initializer};
 use clap::Args;
 
-use super::{Format, MachineArgs};
+use super::{JsonArgs, MachineArgs};
 use crate::config::{Output, Sizes, not_negative};
 use crate::presets::Preset;
 
@@ -58,9 +58,8 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) backend: Option<String>,
 
-    /// For people, or for programs
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) told: JsonArgs,
 }
 
 /// List the presets, or repeat the experiments over several seeds.

@@ -78,21 +78,19 @@ pub(crate) struct CompletionsArgs {
 #[command(after_help = "\
 Examples:
   chainrule backends
-  chainrule backends --format json
+  chainrule backends --json
   CHAINRULE_ISA=avx2 chainrule backends      what the simd backend is made to use")]
 pub(crate) struct BackendsArgs {
-    /// For people, or for programs
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) told: JsonArgs,
 }
 
 /// For whom the output is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// Tables and sentences
-    Human,
-    /// JSON objects, one a line
-    Json,
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct JsonArgs {
+    /// JSON for programs on standard output, an object a line
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
 }
 
 /// The element type.

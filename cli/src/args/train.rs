@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Dtype, Format, MachineArgs};
+use super::{Dtype, JsonArgs, MachineArgs};
 use crate::config::{
     DataSection, NetworkSection, OutputSection, PreprocessingSection, TrainingFlags, positive,
 };
@@ -68,31 +68,11 @@ pub(crate) struct TrainArgs {
     pub(crate) output: OutputSection,
 
     #[command(flatten)]
-    pub(crate) told: ToldArgs,
-}
-
-/// How much is told, and to whom.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Output")]
-pub(crate) struct ToldArgs {
-    /// For people, or for programs
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
-
-    /// The same as --format json
-    #[arg(long)]
-    json: bool,
+    pub(crate) told: JsonArgs,
 
     /// No progress and no notes, only the result
-    #[arg(long, short)]
+    #[arg(long, short, help_heading = "Output")]
     pub(crate) quiet: bool,
-}
-
-impl ToldArgs {
-    /// Whether programs read it.
-    pub(crate) fn json(&self) -> bool {
-        self.json || self.format == Format::Json
-    }
 }
 
 const PRESET_HELP: &str = "\

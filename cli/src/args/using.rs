@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Header, MachineArgs};
+use super::{Header, JsonArgs, MachineArgs};
 use crate::config::Delimiter;
 
 /// Where a network's inputs come from.
@@ -120,9 +120,8 @@ pub(crate) struct EvaluateArgs {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) metrics: Vec<String>,
 
-    /// An object for programs
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) told: JsonArgs,
 }
 
 /// Tell what a file of a network holds: layers, shapes, parameters, memory, operations.
@@ -131,9 +130,8 @@ pub(crate) struct InspectArgs {
     /// The file with the network, or a checkpoint
     pub(crate) model: PathBuf,
 
-    /// An object for programs
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) told: JsonArgs,
 }
 
 /// Write a network as a file for other programs.

@@ -178,6 +178,7 @@ mod tests {
             ("[network]\nlayers = [{ kind = 'dens', outputs = 3 }]", "line 2"),
             ("[network]\nactivation = 'rlu'", "line 2"),
             ("[training]\nepochs = 'many'", "line 2"),
+            ("[output]\nkeep = 0", "line 2: invalid value: integer `0`, expected a nonzero usize"),
             ("epochs = ", "line 1"),
         ] {
             let error = FileConfig::parse(text, "run.toml").unwrap_err().to_string();

@@ -1,5 +1,6 @@
 //! The sections `[network]`, `[machine]` and `[output]` of a configuration file.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use chainrule::{Activation, Initializer};
@@ -92,6 +93,11 @@ pub(crate) struct OutputSection {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) run: Option<PathBuf>,
 
+    /// How many checkpoints of a run are kept: the latest [default: 3]
+    #[arg(long, value_name = "K")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) keep: Option<NonZeroUsize>,
+
     /// Draw the learning curves into FILE (SVG)
     #[arg(long, value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,6 +106,6 @@ pub(crate) struct OutputSection {
 
 impl OutputSection {
     pub(crate) fn over(self, under: Self) -> Self {
-        or!(self, under; out, run, svg)
+        or!(self, under; out, run, keep, svg)
     }
 }

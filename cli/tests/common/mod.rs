@@ -32,7 +32,7 @@ pub(crate) fn refused(args: &[&str], code: i32, told: &[&str]) {
 
 /// The lines of JSON on standard output, after that of the memory: the epochs', and the summary.
 pub(crate) fn json(args: &[&str]) -> (Vec<Value>, Value) {
-    let text = stdout(&[args, &["--format", "json"]].concat());
+    let text = stdout(&[args, &["--json"]].concat());
     let mut lines: Vec<Value> =
         text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
     let last = lines.pop().expect("a summary");
