@@ -8,8 +8,9 @@ use chainrule_data::{Answers, Task};
 use ndarray::Array2;
 
 use crate::config::{DataSection, PreprocessingSection};
-use crate::data::{Data, Part, Pixels, Read, Wanted, held_out};
+use crate::data::{Data, Pixels, Read, Wanted, held_out};
 use crate::failure::Failure;
+use crate::part::Part;
 
 /// What the inputs and the targets are called in archives.
 const NAMES: [&str; 2] = ["x", "y"];
@@ -33,7 +34,7 @@ pub(crate) fn load<T: Scalar>(
 ) -> Result<Data<T>, Failure> {
     let task = section.task.map_or(Task::Auto, Into::into);
     let names = names(&section.arrays)?;
-    let (first, all, second) = match paths {
+    let (first, mut all, second) = match paths {
         [first] if is_archive(first) => (first, archive(first, names, task)?, None),
         [first, second] if is_archive(first) && is_archive(second) => {
             let all = archive::<T>(first, names, task)?;
@@ -51,6 +52,9 @@ pub(crate) fn load<T: Scalar>(
             return Err(Failure::Usage(expected.to_owned()));
         }
     };
+    if let Some(name) = &section.sample_weights {
+        all.weights = Some(weights(first, name, all.len())?);
+    }
     let shape =
         if is_archive(first) { Npz::open(first)?.row_shape(names[0])? } else { npy::row_shape(first)? };
     let classes = match &all.answers {
@@ -105,6 +109,32 @@ pub(crate) fn fitting<T: Scalar>(
         return Err(Failure::unfit(place.display().to_string(), format!("{rows} targets"), expected));
     }
     Ok(Part::new(inputs, answers))
+}
+
+/// How much each of so many rows counts: an array of the archive, or a file.
+fn weights<T: Scalar>(first: &Path, name: &str, rows: usize) -> Result<Vec<T>, Failure> {
+    let (place, weights) = if is_archive(first) {
+        (format!("{}, array {name}", first.display()), Npz::open(first)?.read::<T>(name)?)
+    } else {
+        (name.to_owned(), npy::read::<T>(name)?)
+    };
+    if weights.dim() != (rows, 1) {
+        let (found, columns) = weights.dim();
+        let expected = format!("{rows} × 1, a weight for each row of inputs");
+        return Err(Failure::unfit(place, format!("{found} × {columns} numbers"), expected));
+    }
+    let weights = weights.into_raw_vec_and_offset().0;
+    match weights.iter().position(|&weight| weight < T::of(0.0)) {
+        Some(row) => {
+            let found = weights[row].as_f64().to_string();
+            Err(Failure::unfit(
+                format!("{place}, element [{row}, 0]"),
+                found,
+                "a weight, a number of at least 0",
+            ))
+        }
+        None => Ok(weights),
+    }
 }
 
 /// Data to test with, unless they are of another kind than those to train with.

@@ -1,12 +1,12 @@
 //! Data in memory: what is held out of them, what is done to them, and how they are put together.
 
-use chainrule::{Dataset, LayerConfig, Scalar, balanced_weights};
+use chainrule::{LayerConfig, Scalar, balanced_weights};
 use chainrule_data::{Answers, Encoder, LabelledData, Preprocessing, Split, Step};
 use chainrule_report::Channels;
-use ndarray::{Array2, Axis};
 
 use crate::config::{ClassWeights, DataSection, Delimiter, Methods, PreprocessingSection};
 use crate::failure::Failure;
+use crate::part::Part;
 use crate::preparation::{Preparation, TargetScale, fit};
 use crate::recipe::Task;
 
@@ -40,51 +40,6 @@ impl Pixels {
             _ => return None,
         };
         (height > 1 && width > 1).then_some(Self { channels, width, height })
-    }
-}
-
-/// Samples with what is to be learnt of them.
-#[derive(Clone, Debug)]
-pub(crate) struct Part<T> {
-    pub(crate) inputs: Array2<T>,
-    pub(crate) answers: Answers<T>,
-    /// How much each counts, if not alike.
-    pub(crate) weights: Option<Vec<T>>,
-}
-
-impl<T: Scalar> Part<T> {
-    pub(crate) fn new(inputs: Array2<T>, answers: Answers<T>) -> Self {
-        Self { inputs, answers, weights: None }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.inputs.nrows()
-    }
-
-    /// Some of the rows, in this order.
-    pub(crate) fn select(&self, rows: &[usize]) -> Self {
-        let answers = match &self.answers {
-            Answers::Classes(labels) => Answers::Classes(rows.iter().map(|&row| labels[row]).collect()),
-            Answers::Values(values) => Answers::Values(values.select(Axis(0), rows)),
-        };
-        Self::new(self.inputs.select(Axis(0), rows), answers)
-    }
-
-    /// Those for training, validation and test, where there are any.
-    pub(crate) fn held_out(&self, rows: &chainrule::Split) -> [Option<Self>; 3] {
-        [&rows.train, &rows.validation, &rows.test].map(|rows| (!rows.is_empty()).then(|| self.select(rows)))
-    }
-
-    /// As the library takes them.
-    pub(crate) fn dataset(&self) -> Result<Dataset<'_, T>, Failure> {
-        let data = match &self.answers {
-            Answers::Classes(labels) => Dataset::classes(&self.inputs, labels)?,
-            Answers::Values(values) => Dataset::values(&self.inputs, values)?,
-        };
-        Ok(match &self.weights {
-            Some(weights) => data.weighted(weights)?,
-            None => data,
-        })
     }
 }
 
@@ -206,13 +161,15 @@ impl<T: Scalar> Data<T> {
         }
     }
 
-    /// Lets every class count alike in training.
+    /// Lets every class count alike in training, and its rows by the weights they have.
     pub(crate) fn balance(&mut self) -> Result<(), Failure> {
         let Answers::Classes(labels) = &self.train.answers else {
             return Err(Failure::Usage("class weights need classes, found numbers to predict".to_owned()));
         };
-        let weights = balanced_weights(labels, self.class_names.len())?;
-        self.train.weights = Some(labels.iter().map(|&label| T::of(weights[label])).collect());
+        let of_class = balanced_weights(labels, self.class_names.len())?;
+        let weights = self.train.weights.take().unwrap_or_else(|| vec![T::of(1.0); labels.len()]);
+        let product = |(&label, weight): (&usize, T)| T::of(of_class[label]) * weight;
+        self.train.weights = Some(labels.iter().zip(weights).map(product).collect());
         Ok(())
     }
 }
@@ -250,8 +207,12 @@ impl<T: Scalar> Read<T> {
         }
         let methods = preprocessing.scaling.clone().unwrap_or_default();
         let (steps, inputs) = fit(&methods, all.inputs, Some(&rows.train))?;
-        let [train, validation, held_out] = Part::new(inputs, all.answers).held_out(&rows);
-        let train = train.ok_or_else(|| Failure::unfit(place, "no rows", "some to train on"))?;
+        let [train, validation, held_out] = Part { inputs, ..all }.held_out(&rows);
+        let train = train.ok_or_else(|| Failure::unfit(&place, "no rows", "some to train on"))?;
+        if train.weights.as_ref().is_some_and(|weights| weights.iter().all(|&weight| weight == T::of(0.0))) {
+            let found = "weights that are all 0 in the rows to train on";
+            return Err(Failure::unfit(place, found, "some above 0"));
+        }
         let test = match test {
             Some(part) => Some(Part::new(steps.transform(part.inputs)?, part.answers)),
             None => held_out,
@@ -299,6 +260,7 @@ fn split<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ndarray::Array2;
 
     #[test]
     fn a_share_of_each_class_is_held_out_and_classes_are_balanced() {
@@ -319,6 +281,14 @@ mod tests {
             (weights[0].to_bits(), weights[31].to_bits()),
             ((32.0_f64 / 48.0).to_bits(), 2.0_f64.to_bits())
         );
+        // Weights of rows are multiplied by those of their classes.
+        let Answers::Classes(labels) = data.train.answers.clone() else { unreachable!() };
+        data.train.weights = Some((0..32_u8).map(f64::from).collect());
+        data.balance().unwrap();
+        for (row, (weight, label)) in data.train.weights.unwrap().into_iter().zip(labels).enumerate() {
+            let expected = row as f64 * [32.0 / 48.0, 2.0][label];
+            assert_eq!(weight.to_bits(), expected.to_bits());
+        }
     }
 
     #[test]

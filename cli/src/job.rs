@@ -11,11 +11,12 @@ use chainrule_model::Checkpoint;
 use ndarray::Axis;
 
 use crate::args::MachineArgs;
-use crate::data::{Data, Part};
+use crate::data::Data;
 use crate::failure::Failure;
 use crate::hints::resume_command;
 use crate::interrupt;
 use crate::memory::{memory_now, peak_memory};
+use crate::part::Part;
 use crate::preparation::TargetScale;
 use crate::progress::Progress;
 use crate::recipe::Recipe;

@@ -14,8 +14,8 @@ use ndarray::{Array2, ArrayRef1};
 use crate::args::ReadArgs;
 use crate::arrays;
 use crate::config::Delimiter;
-use crate::data::Part;
 use crate::failure::Failure;
+use crate::part::Part;
 use crate::preparation::Preparation;
 use crate::source::{Source, labelled};
 

@@ -2,7 +2,7 @@
 //!
 //! What a user sees is told by `chainrule --help`. Here, from the outside in: `args` is the command line, `config` what flags and
 //! configuration files have in common, `plan` what `train` makes of both, `auto` what it chooses itself, `recipe` the network and
-//! the trainer, `source`, `table` and `arrays` what reads data, `data` and `preparation` what is made of them, `train` the command, `job` the run,
+//! the trainer, `source`, `table` and `arrays` what reads data, `part`, `data` and `preparation` what is made of them, `train` the command, `job` the run,
 //! `run` its folder, `report` and `plot` what it tells, `predict` what reads the file it leaves.
 //!
 //! Exit codes: 0 for success, 1 for a failure while running, 2 for a command line or configuration that cannot be meant, 130
@@ -26,6 +26,7 @@ mod interrupt;
 mod job;
 mod known;
 mod memory;
+mod part;
 mod plan;
 mod plot;
 mod predict;

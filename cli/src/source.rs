@@ -97,6 +97,11 @@ impl Source {
         preprocessing: &PreprocessingSection,
         wanted: Wanted,
     ) -> Result<Data<T>, Failure> {
+        if let (Self::Digits | Self::Mnist(_), Some(weights)) = (self, &section.sample_weights) {
+            let message =
+                format!("{} has no weights of samples, found --sample-weights {weights}", self.name());
+            return Err(Failure::Usage(message));
+        }
         let mut data = match self {
             Self::Digits => Data::labelled("digits", digits_split(wanted.seed), 8, DIGITS)?,
             Self::Mnist(split) => mnist_data(*split, section.data_dir.as_deref(), wanted.seed)?,
@@ -171,7 +176,7 @@ pub(crate) fn labelled<T: Scalar>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Part;
+    use crate::part::Part;
     use chainrule_data::Answers;
     use ndarray::Array2;
 

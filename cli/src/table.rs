@@ -8,8 +8,9 @@ use chainrule_data::{
 };
 
 use crate::config::{DataSection, Delimiter, Missing, PreprocessingSection, TaskKind, UnknownCategories};
-use crate::data::{Data, Part, Read, Wanted, held_out};
+use crate::data::{Data, Read, Wanted, held_out};
 use crate::failure::Failure;
+use crate::part::Part;
 
 /// How a table is to be read.
 pub(crate) fn options(section: &DataSection, preprocessing: &PreprocessingSection) -> csv::Options {
@@ -22,6 +23,10 @@ pub(crate) fn options(section: &DataSection, preprocessing: &PreprocessingSectio
         .ignore(section.ignore.iter().map(column))
         .skip(section.skip.unwrap_or(0))
         .task(section.task.map_or(Task::Auto, Into::into));
+    let options = match &section.sample_weights {
+        Some(weights) => options.weights(column(weights)),
+        None => options,
+    };
     match preprocessing.missing.unwrap_or_default() {
         Missing::Refuse => options,
         _ => options.missing(&csv::MISSING),
@@ -74,7 +79,8 @@ pub(crate) fn load<T: Scalar>(
     let answers = answers.ok_or_else(|| Failure::unfit(place.clone(), "no target", "a column to predict"))?;
     let rows = held_out(&answers, section, wanted, second.is_some())?;
     let encoder = Encoder::fit(&table, Some(&rows.train), &encoding)?;
-    let all = Part::new(encoder.encode_inputs(table)?, answers);
+    let weights = table.weights().map(<[T]>::to_vec);
+    let all = Part { inputs: encoder.encode_inputs(table)?, answers, weights };
     let target_names = match encoder.target() {
         Target::Classes { name, .. } => name.iter().cloned().collect(),
         Target::Values { columns } => columns.iter().filter_map(|(name, _)| name.clone()).collect(),

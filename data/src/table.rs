@@ -22,6 +22,7 @@ pub struct Table<T> {
     pub(crate) values: Array2<T>,
     /// rows × targets
     pub(crate) answers: Array2<T>,
+    pub(crate) weights: Option<Vec<T>>,
     /// The line on which each row begins.
     pub(crate) lines: Vec<u64>,
     /// The texts that stood for missing values; none if there may be none.
@@ -98,6 +99,12 @@ impl<T: Float> Table<T> {
     #[must_use]
     pub fn answers(&self) -> &Array2<T> {
         &self.answers
+    }
+
+    /// How much each row counts in training, if [`Options::weights`](crate::csv::Options::weights) named a column that tells.
+    #[must_use]
+    pub fn weights(&self) -> Option<&[T]> {
+        self.weights.as_deref()
     }
 
     /// For each row the line of the file on which it begins, counted from 1.

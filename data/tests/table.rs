@@ -56,6 +56,60 @@ fn columns_are_told_by_their_first_value() {
 }
 
 #[test]
+fn a_column_may_tell_the_weights_of_rows() {
+    let text = "size,people,colour,price\n1,3,red,2.5\n2,0,blue,3\n";
+    let options = Options::new().weights(name("people"));
+    let read = table(text, &options).unwrap();
+    assert_eq!(read.weights(), Some(&[3.0, 0.0][..]));
+    assert_eq!((read.values(), read.answers()), (&array![[1.0, 0.0], [2.0, 1.0]], &array![[2.5], [3.0]]));
+    assert_eq!(table(text, &Options::new()).unwrap().weights(), None);
+
+    // Without a header, by its number; with the target last, or before it.
+    let plain = table("1,3,2.5\n2,0,3\n", &Options::new().weights(Column::Number(2))).unwrap();
+    assert_eq!((plain.weights(), plain.values()), (Some(&[3.0, 0.0][..]), &array![[1.0], [2.0]]));
+    let last = Options::new().weights(Column::Last).label(Column::Number(2));
+    assert_eq!(table("1,2.5,3\n2,3,0\n", &last).unwrap().weights(), Some(&[3.0, 0.0][..]));
+
+    // Part by part.
+    let mut reader = Reader::from_reader(text.as_bytes(), "t.csv", &options).unwrap();
+    assert_eq!(reader.next_table::<f32>(1).unwrap().unwrap().weights(), Some(&[3.0_f32][..]));
+    assert_eq!(reader.next_table::<f32>(1).unwrap().unwrap().weights(), Some(&[0.0_f32][..]));
+
+    // The encoder does not know it: a table for the model has it or not.
+    let encoder = Encoder::fit(&read, None, &EncoderOptions::new()).unwrap();
+    for text in ["size,colour\n2,blue\n", text] {
+        let read = table(text, &options.clone().expect(&encoder)).unwrap();
+        assert_eq!((read.weights(), read.features().len()), (None, 2));
+        assert!(encoder.encode(read).is_ok());
+    }
+
+    for (cell, expected) in [
+        ("-1", "a weight, a number of at least 0"),
+        ("many", "a weight, a number of at least 0"),
+        ("", "a weight, a number of at least 0"),
+        ("NA", "a weight, a number of at least 0"),
+        ("NaN", "a weight, a number of at least 0"),
+        ("inf", "a finite number below"),
+    ] {
+        for options in [options.clone(), options.clone().missing(&MISSING)] {
+            let error = refused(text.replace(",0,", &format!(",{cell},")), &options);
+            assert!(error.starts_with("t.csv, line 3, column 2 (people): found "), "{error}");
+            assert!(error.contains(expected), "{cell}: {error}");
+        }
+    }
+    for other in [
+        options.clone().label(name("people")),
+        options.clone().ignore([name("people")]),
+        options.clone().categorical([name("people")]),
+    ] {
+        let error = refused(text, &other);
+        assert!(error.contains("weights") && error.contains("column 2"), "{error}");
+    }
+    assert!(refused(text, &Options::new().weights(name("person"))).contains("one named `person`"));
+    assert!(refused("1,2\n3,4\n", &Options::new().weights(Column::Number(1))).contains("at least 3"));
+}
+
+#[test]
 fn a_table_of_text_alone_has_perhaps_no_header() {
     let mushrooms = "x,s,n,e\nb,s,w,p\nx,y,w,e\n";
     assert_eq!(

@@ -49,10 +49,16 @@ pub(crate) struct DataSection {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) validation_share: Option<f64>,
 
-    /// How classes are weighed in the loss [default: none]
+    /// How classes are weighed in the loss of training [default: none]
     #[arg(long, value_enum, value_name = "HOW")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) class_weights: Option<ClassWeights>,
+
+    /// How much each row counts in training: a column of numbers of at least 0, which is no input; of arrays the name of a third one (NPZ) or a
+    /// file of its own (NPY). What is measured, of validation and test data too, counts every row alike
+    #[arg(long, value_name = "COLUMN|ARRAY|NPY", value_parser = column)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sample_weights: Option<String>,
 
     /// The character between fields; `tab` for a tabulator [default: ,]
     #[arg(long, value_name = "CHARACTER")]
@@ -94,6 +100,7 @@ impl DataSection {
             test_share: self.test_share.or(under.test_share),
             validation_share: self.validation_share.or(under.validation_share),
             class_weights: self.class_weights.or(under.class_weights),
+            sample_weights: self.sample_weights.or(under.sample_weights),
             delimiter: self.delimiter.or(under.delimiter),
             arrays: or(self.arrays, under.arrays),
             header: self.header.or(under.header),

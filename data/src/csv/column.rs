@@ -24,6 +24,8 @@ pub(super) enum Kind {
     },
     /// Classes.
     Classes,
+    /// Numbers of at least 0.
+    Weights,
 }
 
 /// A column while it is read: numbers, or places in a dictionary.
@@ -69,6 +71,11 @@ impl Gather {
                     expected
                 }
             }),
+            Kind::Weights => match number(cell) {
+                Ok(weight) if weight >= T::zero() => Ok(weight),
+                Err(expected) if expected != A_NUMBER => Err(expected),
+                _ => Err(A_WEIGHT.to_owned()),
+            },
             Kind::Categories { detected: true } if number::<T>(cell).is_ok() => {
                 Err("a category, as above, and no number (a column of categories has to be named)".to_owned())
             }
@@ -80,6 +87,7 @@ impl Gather {
         match self.kind {
             _ if self.optional => Ok(T::nan()),
             Kind::Classes => Err("a class".to_owned()),
+            Kind::Weights => Err(A_WEIGHT.to_owned()),
             Kind::Numbers { .. } => Err(format!("{A_NUMBER} ({MISSING_HINT})")),
             _ => Err(format!("a value ({MISSING_HINT})")),
         }
@@ -112,6 +120,7 @@ impl Gather {
 }
 
 const A_NUMBER: &str = "a number";
+const A_WEIGHT: &str = "a weight, a number of at least 0";
 const MISSING_HINT: &str = "missing values are only taken when that is asked for";
 
 /// A cell's number, or what would have been one.

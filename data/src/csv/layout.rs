@@ -12,10 +12,13 @@ use crate::{
 
 /// Where a column's cells go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Slot {
-    pub(super) target: bool,
-    /// Among the features, or among the targets.
-    pub(super) place: usize,
+pub(super) enum Slot {
+    /// To this place among the features.
+    Feature(usize),
+    /// To this place among the targets.
+    Target(usize),
+    /// They are the rows' weights.
+    Weight,
 }
 
 /// A column of the file that is read, and what has come of it.
@@ -36,19 +39,30 @@ pub(super) struct Layout {
     pub(super) names: Vec<String>,
     pub(super) features: Vec<Taken>,
     pub(super) targets: Vec<Taken>,
+    pub(super) weights: Option<Taken>,
     /// Whether nobody said what the first row is.
     guessed: bool,
 }
 
 impl Layout {
-    fn new(line: u64, width: usize, features: Vec<Taken>, targets: Vec<Taken>) -> Self {
+    fn new(
+        line: u64,
+        width: usize,
+        features: Vec<Taken>,
+        targets: Vec<Taken>,
+        weights: Option<Taken>,
+    ) -> Self {
         let mut slots = vec![None; width];
-        for (target, taken) in [(false, &features), (true, &targets)] {
-            for (place, taken) in taken.iter().enumerate() {
-                slots[taken.column] = Some(Slot { target, place });
-            }
+        for (place, taken) in features.iter().enumerate() {
+            slots[taken.column] = Some(Slot::Feature(place));
         }
-        Self { line, slots, names: Vec::new(), features, targets, guessed: false }
+        for (place, taken) in targets.iter().enumerate() {
+            slots[taken.column] = Some(Slot::Target(place));
+        }
+        if let Some(taken) = &weights {
+            slots[taken.column] = Some(Slot::Weight);
+        }
+        Self { line, slots, names: Vec::new(), features, targets, weights, guessed: false }
     }
 
     /// A header was taken for data, perhaps.
@@ -89,7 +103,7 @@ impl Rows<'_> {
     /// The layout that the options ask for, and whether the first row is a header.
     fn as_chosen(&self, cells: &[String], options: &Options, strict: bool) -> Result<(Layout, bool), Error> {
         let (width, line) = (cells.len(), self.line(0));
-        let least = options.targets.len() + 1;
+        let least = options.targets.len() + usize::from(options.weights.is_some()) + 1;
         if width < least {
             let other =
                 [';', '\t', '|', ' ', ','].into_iter().find(|&other| width == 1 && cells[0].contains(other));
@@ -104,6 +118,16 @@ impl Rows<'_> {
         let targets = all(&options.targets)?;
         let categorical = all(&options.categorical)?;
         let ignored = all(&options.ignored)?;
+        let weights = all(options.weights.as_slice())?;
+        if let Some(column) = weights.iter().find(|column| {
+            [&targets, &categorical, &ignored].into_iter().any(|others| others.contains(column))
+        }) {
+            return Err(Error::Argument {
+                name: "weights",
+                found: format!("column {}, which is told to be something else as well", column + 1),
+                expected: "a column of its own".to_owned(),
+            });
+        }
         if let Some(again) =
             targets.iter().enumerate().find(|(place, column)| targets[..*place].contains(column))
         {
@@ -113,7 +137,8 @@ impl Rows<'_> {
                 expected: "each column once".to_owned(),
             });
         }
-        let is_feature = |column: &usize| !targets.contains(column) && !ignored.contains(column);
+        let is_feature =
+            |column: &usize| ![&targets, &ignored, &weights].iter().any(|others| others.contains(column));
         let features: Vec<usize> = (0..width).filter(is_feature).collect();
         if features.is_empty() {
             return Err(self.file.malformed(
@@ -125,6 +150,7 @@ impl Rows<'_> {
         let named = [&options.targets, &options.categorical, &options.ignored]
             .into_iter()
             .flatten()
+            .chain(&options.weights)
             .any(|column| matches!(column, Column::Name(_)));
         let header = match options.header {
             Header::Yes => true,
@@ -153,7 +179,10 @@ impl Rows<'_> {
             Taken { column, gather: Gather::new(kind, false) }
         };
         let features = features.iter().map(feature).collect();
-        let mut layout = Layout::new(line, width, features, targets.iter().map(target).collect());
+        let targets = targets.iter().map(target).collect();
+        let weights =
+            weights.first().map(|&column| Taken { column, gather: Gather::new(Kind::Weights, false) });
+        let mut layout = Layout::new(line, width, features, targets, weights);
         layout.guessed = options.header == Header::Auto && !named;
         Ok((layout, header))
     }
@@ -248,7 +277,7 @@ impl Rows<'_> {
             .collect();
         let targets =
             targets.iter().zip(answers.unwrap_or_default()).map(|field| take(field, Kind::Classes)).collect();
-        Ok((Layout::new(line, width, features, targets), header))
+        Ok((Layout::new(line, width, features, targets, None), header))
     }
 }
 

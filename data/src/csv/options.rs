@@ -78,6 +78,7 @@ pub struct Options {
     pub(super) task: Task,
     pub(super) categorical: Vec<Column>,
     pub(super) ignored: Vec<Column>,
+    pub(super) weights: Option<Column>,
     pub(super) missing: Option<Vec<String>>,
     pub(super) skip: usize,
     pub(super) comment: Option<u8>,
@@ -112,6 +113,7 @@ impl Default for Options {
             task: Task::Auto,
             categorical: Vec::new(),
             ignored: Vec::new(),
+            weights: None,
             missing: None,
             skip: 0,
             comment: None,
@@ -174,6 +176,30 @@ impl Options {
     #[must_use]
     pub fn ignore(mut self, columns: impl IntoIterator<Item = Column>) -> Self {
         self.ignored = columns.into_iter().collect();
+        self
+    }
+
+    /// A column that tells how much each row counts in training: numbers of at least 0, which [`Table::weights`](crate::Table::weights)
+    /// gives. It is no feature, and an encoder does not know it: a file for the model may be without.
+    ///
+    /// ```
+    /// use chainrule_data::csv::{self, Column, Options};
+    ///
+    /// let text = "size,people,rent\n2.5,10,800\n3.5,-1,900\n";
+    /// let options = Options::new().weights(Column::Name("people".to_owned()));
+    /// let error = csv::table_from_reader::<f64>(text.as_bytes(), "flats.csv", &options).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "flats.csv, line 3, column 2 (people): found `-1`, expected a weight, a number of at least 0"
+    /// );
+    /// let text = text.replace("-1", "0.5");
+    /// let table = csv::table_from_reader::<f64>(text.as_bytes(), "flats.csv", &options)?;
+    /// assert_eq!((table.features().len(), table.weights()), (1, Some(&[10.0, 0.5][..])));
+    /// # Ok::<(), chainrule_data::Error>(())
+    /// ```
+    #[must_use]
+    pub fn weights(mut self, column: Column) -> Self {
+        self.weights = Some(column);
         self
     }
 

@@ -94,11 +94,12 @@ impl<'a> Reader<'a> {
         }
         let (features, targets) = (self.layout.features.len(), self.layout.targets.len());
         let (mut values, mut answers, mut lines) = (Vec::new(), Vec::new(), Vec::new());
+        let mut weights = Vec::new();
         while self.row && lines.len() < most {
             values.resize(values.len() + features, T::zero());
             answers.resize(answers.len() + targets, T::zero());
             let (row, row_targets) = (values.len() - features, answers.len() - targets);
-            self.take(&mut values[row..], &mut answers[row_targets..])?;
+            weights.extend(self.take(&mut values[row..], &mut answers[row_targets..])?);
             lines.push(self.rows.line(0));
             self.row = self.rows.next()?;
         }
@@ -119,6 +120,7 @@ impl<'a> Reader<'a> {
             targets: fields(&self.layout.targets),
             values: matrix(lines.len(), features, values)?,
             answers: matrix(lines.len(), targets, answers)?,
+            weights: self.layout.weights.is_some().then_some(weights),
             lines,
             missing: self.options.missing.clone().unwrap_or_default(),
             task: self.options.task,
@@ -132,8 +134,9 @@ impl<'a> Reader<'a> {
         self.next_table(usize::MAX)?.ok_or(nothing)
     }
 
-    /// Takes the current record.
-    fn take<T: Float>(&mut self, values: &mut [T], answers: &mut [T]) -> Result<(), Error> {
+    /// Takes the current record, whose weight it gives.
+    fn take<T: Float>(&mut self, values: &mut [T], answers: &mut [T]) -> Result<Option<T>, Error> {
+        let mut weight = None;
         let (rows, layout) = (&self.rows, &mut self.layout);
         if rows.record.len() != layout.slots.len() {
             let expected = format!("{}, as on line {}", layout.slots.len(), layout.line);
@@ -141,18 +144,22 @@ impl<'a> Reader<'a> {
             return Err(rows.file.malformed(Position::Line(rows.line(0)), found, expected));
         }
         for (column, (cell, slot)) in rows.record.iter().zip(&layout.slots).enumerate() {
-            let Some(Slot { target, place }) = *slot else { continue };
+            let Some(slot) = *slot else { continue };
             let cell = cell.trim_ascii();
-            let (taken, row) = if target {
-                (&mut layout.targets[place], &mut *answers)
-            } else {
-                (&mut layout.features[place], &mut *values)
+            let (taken, value) = match slot {
+                Slot::Feature(place) => (&mut layout.features[place], &mut values[place]),
+                Slot::Target(place) => (&mut layout.targets[place], &mut answers[place]),
+                Slot::Weight => match &mut layout.weights {
+                    Some(taken) => (taken, weight.insert(T::one())),
+                    None => continue,
+                },
             };
             match taken.gather.value(cell, &self.missing) {
-                Ok(value) => row[place] = value,
+                Ok(read) => *value = read,
                 Err(mut expected) => {
                     let line = rows.line(column);
-                    if layout.doubtful() && !target && line == layout.line {
+                    let is_feature = matches!(slot, Slot::Feature(_));
+                    if layout.doubtful() && is_feature && line == layout.line {
                         expected += " (unless this line is a header, which has to be said)";
                     }
                     let name = layout.names.get(column).cloned();
@@ -162,7 +169,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        Ok(())
+        Ok(weight)
     }
 
     fn field(&self, taken: &Taken) -> Field {
