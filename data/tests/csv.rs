@@ -133,11 +133,11 @@ fn headers() {
     let doubt = refused("150,4,setosa,versicolor,virginica\n5.1,3.5,1.4,0.2,0\n");
     assert_eq!(
         doubt,
-        "t.csv, line 1, column 3: found `setosa`, expected a number (unless this line is a header, which has to be said)"
+        "t.csv, line 1, column 3: found `setosa`, expected a number (unless this line is a header: the option `header`)"
     );
     for (text, names) in [("0,1,2,label\n4,5,6,x\n", "012"), ("1,2,3,label\n4,5,6,0\n", "123")] {
         let doubt = "t.csv, line 1: found numbered columns or a row of class `label`, \
-                     expected to be told whether this line is a header";
+                     expected to be told by the option `header` whether this line is one";
         assert_eq!(refused(text), doubt);
         let options = Options::new().header(Header::Yes);
         assert_eq!(with(text, &options).unwrap().feature_names().concat(), names);

@@ -44,15 +44,90 @@ fn columns_are_told_by_their_first_value() {
     // A value of the other kind is told, with its place and what may be meant.
     assert_eq!(
         refused("a,b\n1,2\nx,3\n", &Options::new()),
-        "t.csv, line 3, column 1 (a): found `x`, expected a number, as above (a column of categories has to be named)"
+        "t.csv, line 3, column 1 (a): found `x`, expected a number, as above (columns of categories that are no plain texts are named by the option `categorical`)"
     );
     assert_eq!(
         refused("a,b,c\nx,2,1\ny,4,1\n7,3,1\n", &Options::new()),
         "t.csv, line 4, column 1 (a): found `7`, expected a category, as above, and no number \
-         (a column of categories has to be named)"
+         (columns of categories that are no plain texts are named by the option `categorical`)"
     );
     let mixed = table("a,b\n1,2\nx,3\n", &Options::new().categorical([name("a")])).unwrap();
     assert_eq!(mixed.features()[0].categories.as_deref().unwrap(), ["1", "x"]);
+}
+
+#[test]
+fn names_that_are_not_alone_are_never_taken_for_one_another() {
+    // Columns of one name are learnt from, and found again by their order.
+    let text = "size,size,y\n1,10,0.5\n2,30,1.5\n";
+    let read = table(text, &Options::new()).unwrap();
+    let encoder = Encoder::fit(&read, None, &EncoderOptions::new()).unwrap();
+    let again = |text: &str| table(text, &Options::new().expect(&encoder));
+    assert_eq!(again(text).unwrap().values(), read.values());
+    assert_eq!(again("size,size\n1,10\n").unwrap().values(), array![[1.0, 10.0]]);
+    assert_eq!(again("1,10\n").unwrap().values(), array![[1.0, 10.0]]);
+    let error = again("size,y,size\n1,0.5,10\n").unwrap_err().to_string();
+    assert!(error.contains("in the order of the training data"), "{error}");
+
+    // Nor where another column of the file has the name of a feature or of the target.
+    let options = Options::new().ignore([Column::Number(1)]);
+    let text = "y,a,a,y\n7,1,10,0.5\n7,2,30,1.5\n";
+    let encoder = Encoder::fit(&table(text, &options).unwrap(), None, &EncoderOptions::new()).unwrap();
+    let read = table(text, &Options::new().expect(&encoder)).unwrap();
+    assert_eq!((read.values(), read.answers()), (&array![[1.0, 10.0], [2.0, 30.0]], &array![[0.5], [1.5]]));
+    let options = Options::new();
+    let encoder = Encoder::fit(&table("a,y\n1,2\n2,4\n", &options).unwrap(), None, &EncoderOptions::new());
+    let options = options.expect(&encoder.unwrap());
+    let error = refused("b,a,a\n1,2,3\n", &options);
+    assert!(error.contains("in the order of the training data") && error.contains("`a`"), "{error}");
+
+    // A name that is asked for has to mean one.
+    for options in [
+        Options::new().label(name("size")),
+        Options::new().categorical([name("size")]),
+        Options::new().ignore([name("size")]),
+        Options::new().weights(name("size")),
+    ] {
+        let error = refused("size,size,y\n1,10,0.5\n2,30,1.5\n", &options);
+        assert!(error.contains("a single one named `size`, or the number"), "{error}");
+    }
+}
+
+#[test]
+fn numbers_that_are_written_for_people_are_no_categories() {
+    for cell in ["1,343", "1 343", "1'343", "0,5", "$9.27", "9.27 €", "40%", "-1,5", "1\u{a0}343"] {
+        let error = refused(format!("a,y\n\"{cell}\",2\n\"{cell}\",3\n"), &Options::new());
+        assert!(error.contains("line 2, column 1 (a)"), "{error}");
+        assert!(error.contains("a number as digits with a point for the decimals"), "{error}");
+        let options = Options::new().categorical([name("a")]);
+        assert!(table(format!("a,y\n\"{cell}\",2\n\"{cell}\",3\n"), &options).is_ok(), "{cell}");
+    }
+    for cell in ["2020-01-05", "10-20", "a, b", "%", "1.2.3", "v1", "12:30", "1/2"] {
+        let read = table(format!("a,y\n\"{cell}\",2\n\"{cell}\",3\n"), &Options::new()).unwrap();
+        assert_eq!(read.features()[0].categories.as_deref().unwrap(), [cell]);
+    }
+    // A number beyond the range is one, and told as such.
+    let error = csv::table_from_reader::<f32>("a,y\n1e300,2\n".as_bytes(), "t.csv", &Options::new());
+    assert!(error.unwrap_err().to_string().contains("column 1 (a): found `1e300`, expected a finite number"));
+}
+
+#[test]
+fn what_is_missing_is_told_by_what_may_be_done() {
+    let text = "a,y\n1,2\n,3\n";
+    assert!(
+        refused(text, &Options::new())
+            .ends_with("a number (values may be missing if the option `missing` says so)")
+    );
+    let target = refused("a,y\n1,2\n3,\n", &Options::new().missing(&MISSING));
+    assert!(target.ends_with("column 2 (y): found nothing, expected a number"), "{target}");
+    let encoder =
+        Encoder::fit(&table("a,y\n1,2\n2,4\n", &Options::new()).unwrap(), None, &EncoderOptions::new());
+    let expected = Options::new().expect(&encoder.unwrap());
+    assert!(refused(text, &expected).ends_with("a number (none was missing in the training data)"));
+    assert!(refused("a;b;y\n1;2;3\n", &expected).ends_with("expected one named `a` (is the delimiter `;`?)"));
+    let error = refused("x\ny,z\n1,2\n", &expected);
+    assert!(!error.contains("delimiter"), "{error}");
+    let error = refused("\"x\ny\",z\n1,2\n", &expected);
+    assert!(error.contains("the columns `x\\ny`, `z`"), "{error}");
 }
 
 #[test]
@@ -115,12 +190,12 @@ fn a_table_of_text_alone_has_perhaps_no_header() {
     assert_eq!(
         refused(mushrooms, &Options::new()),
         "t.csv, line 1: found a row like those below, \
-         expected to be told whether this line is a header"
+         expected to be told by the option `header` whether this line is one"
     );
     assert_eq!(table(mushrooms, &Options::new().header(Header::No)).unwrap().len(), 3);
     assert_eq!(table(mushrooms, &Options::new().header(Header::Yes)).unwrap().len(), 2);
     assert_eq!(table(mushrooms, &Options::new().label(name("e"))).unwrap().len(), 2);
-    assert!(refused("a,1\nb,2\n", &Options::new()).contains("whether this line is a header"));
+    assert!(refused("a,1\nb,2\n", &Options::new()).contains("whether this line is one"));
     // One column of numbers settles it.
     assert_eq!(table("x,s\nb,1\nx,2\n", &Options::new()).unwrap().len(), 2);
 }
@@ -183,7 +258,10 @@ fn missing_values_are_refused_unless_asked_for() {
         let read = table(&text, &Options::new().missing(&MISSING)).unwrap();
         assert!(read.values()[[1, 0]].is_nan(), "{missing}");
         let text = format!("a,b,c\n1,x,0\n2,{missing},1\n");
-        assert!(refused(&text, &Options::new()).contains("only taken when that is asked for"), "{missing}");
+        assert!(
+            refused(&text, &Options::new()).contains("values may be missing if the option `missing` says so"),
+            "{missing}"
+        );
         assert!(
             table(&text, &Options::new().missing(&MISSING)).unwrap().values()[[1, 1]].is_nan(),
             "{missing}"

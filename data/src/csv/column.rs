@@ -28,19 +28,42 @@ pub(super) enum Kind {
     Weights,
 }
 
+/// Whether a cell may be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Absent {
+    /// It becomes NaN.
+    Taken,
+    /// Nobody asked for that.
+    Refused,
+    /// A model knows no missing values here.
+    Unknown,
+    /// A target or a weight has to be there.
+    Never,
+}
+
+impl Absent {
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Taken | Self::Refused => " (values may be missing if the option `missing` says so)",
+            Self::Unknown => " (none was missing in the training data)",
+            Self::Never => "",
+        }
+    }
+}
+
 /// A column while it is read: numbers, or places in a dictionary.
 #[derive(Debug)]
 pub(super) struct Gather {
     pub(super) kind: Kind,
-    /// Whether a cell may be missing; it becomes NaN.
-    optional: bool,
+    /// Whether a cell may be missing.
+    absent: Absent,
     index: HashMap<String, usize>,
     pub(super) names: Vec<String>,
 }
 
 impl Gather {
-    pub(super) fn new(kind: Kind, optional: bool) -> Self {
-        Self { kind, optional, index: HashMap::new(), names: Vec::new() }
+    pub(super) fn new(kind: Kind, absent: Absent) -> Self {
+        Self { kind, absent, index: HashMap::new(), names: Vec::new() }
     }
 
     pub(super) fn has_names(&self) -> bool {
@@ -59,14 +82,23 @@ impl Gather {
             return self.absent();
         }
         if self.kind == Kind::Open {
-            let number = number::<T>(cell).is_ok();
-            self.kind =
-                if number { Kind::Numbers { detected: true } } else { Kind::Categories { detected: true } };
+            self.kind = match number::<T>(cell) {
+                Err(expected) if expected == A_NUMBER => {
+                    if is_nearly_a_number(cell) {
+                        return Err(format!(
+                            "{A_NUMBER} as digits with a point for the decimals, and no more ({CATEGORIES_HINT})"
+                        ));
+                    }
+                    Kind::Categories { detected: true }
+                }
+                // Be it beyond the range.
+                _ => Kind::Numbers { detected: true },
+            };
         }
         match self.kind {
             Kind::Numbers { detected } => number(cell).map_err(|expected| {
                 if detected && expected == A_NUMBER {
-                    format!("{expected}, as above (a column of categories has to be named)")
+                    format!("{expected}, as above ({CATEGORIES_HINT})")
                 } else {
                     expected
                 }
@@ -77,7 +109,7 @@ impl Gather {
                 _ => Err(A_WEIGHT.to_owned()),
             },
             Kind::Categories { detected: true } if number::<T>(cell).is_ok() => {
-                Err("a category, as above, and no number (a column of categories has to be named)".to_owned())
+                Err(format!("a category, as above, and no number ({CATEGORIES_HINT})"))
             }
             _ => self.place(cell).map(|place| T::from(place).unwrap_or_else(T::nan)),
         }
@@ -85,11 +117,11 @@ impl Gather {
 
     fn absent<T: Float>(&self) -> Result<T, String> {
         match self.kind {
-            _ if self.optional => Ok(T::nan()),
+            _ if self.absent == Absent::Taken => Ok(T::nan()),
             Kind::Classes => Err("a class".to_owned()),
             Kind::Weights => Err(A_WEIGHT.to_owned()),
-            Kind::Numbers { .. } => Err(format!("{A_NUMBER} ({MISSING_HINT})")),
-            _ => Err(format!("a value ({MISSING_HINT})")),
+            Kind::Numbers { .. } => Err(format!("{A_NUMBER}{}", self.absent.hint())),
+            _ => Err(format!("a value{}", self.absent.hint())),
         }
     }
 
@@ -106,7 +138,8 @@ impl Gather {
         let place = self.names.len();
         if self.kind == (Kind::Categories { detected: true }) && place == MAX_DETECTED {
             return Err(format!(
-                "one of the {MAX_DETECTED} values above (a column of more categories has to be named, or ignored)"
+                "one of the {MAX_DETECTED} values above (a column of more categories has to be named by the \
+                 option `categorical`, or left out by `ignore`)"
             ));
         }
         if place == MAX_CLASSES {
@@ -121,7 +154,8 @@ impl Gather {
 
 const A_NUMBER: &str = "a number";
 const A_WEIGHT: &str = "a weight, a number of at least 0";
-const MISSING_HINT: &str = "missing values are only taken when that is asked for";
+const CATEGORIES_HINT: &str =
+    "columns of categories that are no plain texts are named by the option `categorical`";
 
 /// A cell's number, or what would have been one.
 fn number<T: Float>(cell: &[u8]) -> Result<T, String> {
@@ -131,4 +165,11 @@ fn number<T: Float>(cell: &[u8]) -> Result<T, String> {
         Some(_) => Err(format!("a finite number below {:.3e}", T::max_value().to_f64().unwrap_or(f64::MAX))),
         None => Err(A_NUMBER.to_owned()),
     }
+}
+
+/// Whether a text has a number in it, with what people put between and around digits: `1,250`, `0,5`, `$ 3`, `40 %`.
+fn is_nearly_a_number(cell: &[u8]) -> bool {
+    const AROUND: [char; 10] = [',', '\'', '_', ' ', '\u{a0}', '%', '$', '€', '£', '¥'];
+    let Ok(text) = std::str::from_utf8(cell) else { return false };
+    text.replace(AROUND, "").parse::<f64>().is_ok_and(f64::is_finite)
 }

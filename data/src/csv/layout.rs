@@ -1,8 +1,8 @@
 //! What the first row of a file settles for all of them.
 
 use super::{
-    Column, Expected, Header, Options,
-    column::{Gather, Kind},
+    Column, Expected, ExpectedField, Header, Options,
+    column::{Absent, Gather, Kind},
     rows::Rows,
 };
 use crate::{
@@ -105,11 +105,8 @@ impl Rows<'_> {
         let (width, line) = (cells.len(), self.line(0));
         let least = options.targets.len() + usize::from(options.weights.is_some()) + 1;
         if width < least {
-            let other =
-                [';', '\t', '|', ' ', ','].into_iter().find(|&other| width == 1 && cells[0].contains(other));
-            let hint = other.map(|other| format!(" (is the delimiter `{}`?)", other.escape_debug()));
             let what = if strict { "features and a class" } else { "features and the targets" };
-            let expected = format!("at least {least}, for {what}{}", hint.unwrap_or_default());
+            let expected = format!("at least {least}, for {what}{}", other_delimiter(cells));
             return Err(self.file.malformed(Position::Line(line), counted(width, "column"), expected));
         }
         let all = |chosen: &[Column]| -> Result<Vec<usize>, Error> {
@@ -158,7 +155,7 @@ impl Rows<'_> {
             Header::Auto if named => true,
             Header::Auto => is_header(cells, &features, &targets).ok_or_else(|| {
                 let found = format!("numbered columns or a row of class {}", quoted(&cells[targets[0]]));
-                let expected = "to be told whether this line is a header";
+                let expected = "to be told by the option `header` whether this line is one";
                 self.file.malformed(Position::Line(line), found, expected)
             })?,
         };
@@ -168,7 +165,8 @@ impl Rows<'_> {
                 () if categorical.contains(&column) => Kind::Categories { detected: false },
                 () => Kind::Open,
             };
-            Taken { column, gather: Gather::new(kind, options.missing.is_some()) }
+            let absent = if options.missing.is_some() { Absent::Taken } else { Absent::Refused };
+            Taken { column, gather: Gather::new(kind, absent) }
         };
         let target = |&column: &usize| {
             let kind = match options.task {
@@ -176,12 +174,13 @@ impl Rows<'_> {
                 Task::Values => Kind::Numbers { detected: false },
                 Task::Auto => Kind::Open,
             };
-            Taken { column, gather: Gather::new(kind, false) }
+            Taken { column, gather: Gather::new(kind, Absent::Never) }
         };
         let features = features.iter().map(feature).collect();
         let targets = targets.iter().map(target).collect();
-        let weights =
-            weights.first().map(|&column| Taken { column, gather: Gather::new(Kind::Weights, false) });
+        let weights = weights
+            .first()
+            .map(|&column| Taken { column, gather: Gather::new(Kind::Weights, Absent::Never) });
         let mut layout = Layout::new(line, width, features, targets, weights);
         layout.guessed = options.header == Header::Auto && !named;
         Ok((layout, header))
@@ -200,7 +199,16 @@ impl Rows<'_> {
                     expected: "the column's number".to_owned(),
                 });
             }
-            Column::Name(name) => cells.iter().position(|cell| cell == name),
+            Column::Name(name) => {
+                let mut places = (0..width).filter(|&index| cells[index] == *name);
+                let first = places.next();
+                if places.next().is_some() {
+                    let expected =
+                        format!("a single one named {}, or the number of the one meant", quoted(name));
+                    return Err(self.file.malformed(Position::Line(self.line(0)), columns(cells), expected));
+                }
+                first
+            }
         };
         index.ok_or_else(|| {
             let (found, expected) = match column {
@@ -227,6 +235,12 @@ impl Rows<'_> {
         let (features, targets) = (&expected.features, &expected.targets);
         let index_of =
             |name: &Option<String>| name.as_ref().and_then(|name| cells.iter().position(|cell| cell == name));
+        // Names that are not alone tell nothing.
+        let again = features.iter().chain(targets).filter_map(|field| field.name.as_ref()).find(|&name| {
+            let alike = |field: &&ExpectedField| field.name.as_ref() == Some(name);
+            cells.iter().filter(|&cell| cell == name).count() > 1
+                || features.iter().chain(targets).filter(alike).count() > 1
+        });
         let by_name: Vec<Option<usize>> = features.iter().map(|field| index_of(&field.name)).collect();
         let with_targets = width == expected.width;
         let by_order = |place: usize| if with_targets { features[place].number - 1 } else { place };
@@ -243,32 +257,47 @@ impl Rows<'_> {
                     })
             }
         };
-        let (columns, answers): (Vec<usize>, Option<Vec<usize>>) =
-            if header && features.iter().all(|field| field.name.is_some()) {
-                let missing = features.iter().zip(&by_name).find(|(_, index)| index.is_none());
-                if let Some((field, _)) = missing {
-                    let name = quoted(field.name.as_deref().unwrap_or_default());
-                    let expected = format!("one named {name}");
-                    return Err(self.file.malformed(Position::Line(line), columns(cells), expected));
-                }
-                let answers = targets.iter().map(|field| index_of(&field.name)).collect();
-                (by_name.into_iter().flatten().collect(), answers)
-            } else if with_targets {
-                let answers = targets.iter().map(|field| Some(field.number - 1)).collect();
-                ((0..features.len()).map(by_order).collect(), answers)
-            } else if width == features.len() {
-                ((0..width).collect(), None)
-            } else {
-                let expected = format!(
-                    "{} features, or {} with what else the training data had",
-                    features.len(),
-                    counted(expected.width, "column")
-                );
-                return Err(self.file.malformed(Position::Line(line), counted(width, "column"), expected));
+        let (columns, answers): (Vec<usize>, Option<Vec<usize>>) = if header
+            && again.is_none()
+            && features.iter().all(|field| field.name.is_some())
+        {
+            let missing = features.iter().zip(&by_name).find(|(_, index)| index.is_none());
+            if let Some((field, _)) = missing {
+                let name = quoted(field.name.as_deref().unwrap_or_default());
+                let expected = format!("one named {name}{}", other_delimiter(cells));
+                return Err(self.file.malformed(Position::Line(line), columns(cells), expected));
+            }
+            let answers = targets.iter().map(|field| index_of(&field.name)).collect();
+            (by_name.into_iter().flatten().collect(), answers)
+        } else if let Some(name) = again.filter(|_| {
+            let has = |place: usize, field: &ExpectedField| {
+                field.name.as_deref().is_some_and(|name| cells.get(place).is_some_and(|cell| cell == name))
             };
-        let take = |(field, column): (&super::ExpectedField, usize), categories| {
+            let named = features.iter().enumerate().all(|(place, field)| has(by_order(place), field));
+            header && !named
+        }) {
+            let expected = format!(
+                "the columns in the order of the training data, where not one alone is named {}",
+                quoted(name)
+            );
+            return Err(self.file.malformed(Position::Line(line), columns(cells), expected));
+        } else if with_targets {
+            let answers = targets.iter().map(|field| Some(field.number - 1)).collect();
+            ((0..features.len()).map(by_order).collect(), answers)
+        } else if width == features.len() {
+            ((0..width).collect(), None)
+        } else {
+            let expected = format!(
+                "{} features, or {} with what else the training data had",
+                features.len(),
+                counted(expected.width, "column")
+            );
+            return Err(self.file.malformed(Position::Line(line), counted(width, "column"), expected));
+        };
+        let take = |(field, column): (&ExpectedField, usize), categories| {
             let kind = if field.categories { categories } else { Kind::Numbers { detected: false } };
-            Taken { column, gather: Gather::new(kind, field.optional) }
+            let absent = if field.optional { Absent::Taken } else { Absent::Unknown };
+            Taken { column, gather: Gather::new(kind, absent) }
         };
         let features = features
             .iter()
@@ -282,8 +311,15 @@ impl Rows<'_> {
 }
 
 fn columns(cells: &[String]) -> String {
-    let list = cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(", ");
+    let list = cells.iter().map(|cell| format!("`{cell}`")).collect::<Vec<_>>().join(", ");
     format!("the columns {}", shortened_list(&list))
+}
+
+/// A guess at the delimiter of a file that seems to have one column.
+fn other_delimiter(cells: &[String]) -> String {
+    let [cell] = cells else { return String::new() };
+    let other = [';', '\t', '|', ' ', ','].into_iter().find(|&other| cell.contains(other));
+    other.map(|other| format!(" (is the delimiter `{}`?)", other.escape_debug())).unwrap_or_default()
 }
 
 fn is_number(cell: &str) -> bool {

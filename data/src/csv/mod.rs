@@ -6,9 +6,9 @@
 //! - [`table()`] reads any file as a [`Table`], for which an [`Encoder`](crate::Encoder) is then fitted. [`read`] is
 //!   the short way for numbers and a class.
 //! - A column whose first value is a number is one of numbers: finite, with a point for the decimals. Else it is one of
-//!   categories. Where a later value is of the other kind, that is an error with its line and column, for it is more often
-//!   a mistake than meant; [`Options::categorical`] says that it is meant. At most [`MAX_DETECTED`] categories are found
-//!   so, and [`MAX_CLASSES`] in a column that is named.
+//!   categories; a number as people write it (`1,250`, `$ 3`, `40 %`) is an error. Where a later value is of the other
+//!   kind, that is an error with its line and column, for it is more often a mistake than meant; [`Options::categorical`]
+//!   says that it is meant. At most [`MAX_DETECTED`] categories are found so, and [`MAX_CLASSES`] in a column that is named.
 //! - Missing values (nothing, `NA` and the like: [`MISSING`]) are refused, unless [`Options::missing`] asks for them; then
 //!   the encoder fills them in.
 //! - A class is a number or a text. If every class of the file is a non-negative whole number (`7`, also
@@ -16,7 +16,8 @@
 //!   of them plus one. Otherwise the distinct classes are sorted (by value if all are whole numbers, such as
 //!   −1 and 1, else by their characters' code points) and a label is its class's place in that order. So the
 //!   numbering depends on which classes there are, and not on the order of the rows. [`Options::expect`] reads
-//!   a second file as a first, with its numbering.
+//!   a second file as a first, with its numbering, and finds columns by their names where these are alone, else by their
+//!   order.
 //! - Rows are read one at a time. What is kept is a number for each cell, and the rows' lines; [`Reader`] hands over a file
 //!   part by part.
 //!

@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
         }
         if self.layout.perhaps_no_header() {
             let found = "a row like those below";
-            let expected = "to be told whether this line is a header";
+            let expected = "to be told by the option `header` whether this line is one";
             return Err(self.rows.file.malformed(Position::Line(self.layout.line), found, expected));
         }
         values.shrink_to_fit();
@@ -160,7 +160,7 @@ impl<'a> Reader<'a> {
                     let line = rows.line(column);
                     let is_feature = matches!(slot, Slot::Feature(_));
                     if layout.doubtful() && is_feature && line == layout.line {
-                        expected += " (unless this line is a header, which has to be said)";
+                        expected += " (unless this line is a header: the option `header`)";
                     }
                     let name = layout.names.get(column).cloned();
                     let position = Position::Cell { line, column: column + 1, name };
