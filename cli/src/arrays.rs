@@ -8,9 +8,9 @@ use chainrule_data::{Answers, Task};
 use ndarray::Array2;
 
 use crate::config::{DataSection, PreprocessingSection};
-use crate::data::{Data, Pixels, Read, Wanted, held_out};
+use crate::data::{Data, Read, Wanted, held_out};
 use crate::failure::Failure;
-use crate::part::Part;
+use crate::part::{Part, Pixels};
 
 /// What the inputs and the targets are called in archives.
 const NAMES: [&str; 2] = ["x", "y"];

@@ -2,11 +2,10 @@
 
 use chainrule::{LayerConfig, Scalar, balanced_weights};
 use chainrule_data::{Answers, Encoder, LabelledData, Preprocessing, Split, Step};
-use chainrule_report::Channels;
 
 use crate::config::{ClassWeights, DataSection, Delimiter, Methods, PreprocessingSection};
 use crate::failure::Failure;
-use crate::part::Part;
+use crate::part::{Part, Pixels};
 use crate::preparation::{Preparation, TargetScale, fit};
 use crate::recipe::Task;
 
@@ -20,27 +19,6 @@ pub(crate) struct Wanted {
     pub(crate) validation: f64,
     /// Of what is held out.
     pub(crate) seed: u64,
-}
-
-/// How rows of the inputs are pictures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pixels {
-    pub(crate) channels: Channels,
-    pub(crate) width: usize,
-    pub(crate) height: usize,
-}
-
-impl Pixels {
-    /// Of rows of so many dimensions: height × width, with one channel or three before or after.
-    pub(crate) fn of(shape: &[usize]) -> Option<Self> {
-        let (channels, height, width) = match *shape {
-            [height, width] | [1, height, width] | [height, width, 1] => (Channels::Grey, height, width),
-            [height, width, 3] => (Channels::Interleaved, height, width),
-            [3, height, width] => (Channels::Planes, height, width),
-            _ => return None,
-        };
-        (height > 1 && width > 1).then_some(Self { channels, width, height })
-    }
 }
 
 /// Data in memory, to train and to test with.
@@ -288,18 +266,6 @@ mod tests {
         for (row, (weight, label)) in data.train.weights.unwrap().into_iter().zip(labels).enumerate() {
             let expected = row as f64 * [32.0 / 48.0, 2.0][label];
             assert_eq!(weight.to_bits(), expected.to_bits());
-        }
-    }
-
-    #[test]
-    fn shapes_tell_pictures() {
-        let of = |shape: &[usize]| Pixels::of(shape).map(|p| (p.channels, p.height, p.width));
-        assert_eq!(of(&[28, 20]), Some((Channels::Grey, 28, 20)));
-        assert_eq!(of(&[1, 28, 20]), Some((Channels::Grey, 28, 20)));
-        assert_eq!(of(&[32, 30, 3]), Some((Channels::Interleaved, 32, 30)));
-        assert_eq!(of(&[3, 32, 30]), Some((Channels::Planes, 32, 30)));
-        for none in [&[][..], &[64], &[1, 64], &[2, 8, 8], &[2, 3, 8, 8]] {
-            assert_eq!(of(none), None, "{none:?}");
         }
     }
 }

@@ -3,8 +3,7 @@
 use std::io::Write as _;
 
 use chainrule::{
-    ConfusionMatrix, Dataset, Evaluation, Linked, METRIC_NAMES, Metric, Targets, evaluate, loss_by_name,
-    metric_by_name,
+    ConfusionMatrix, Dataset, Evaluation, Linked, Metric, Targets, evaluate, loss_by_name, metric_by_name,
 };
 use chainrule_model::{ElementType, Model};
 use ndarray::{Array2, Axis, concatenate};
@@ -111,13 +110,7 @@ fn metrics<T: Linked>(args: &EvaluateArgs, classes: usize) -> Result<Vec<Box<dyn
     } else {
         args.metrics.iter().map(String::as_str).collect()
     };
-    let metric = |name: &str| {
-        metric_by_name::<T>(name).map_err(|error| {
-            let known = crate::config::suggestion(name, METRIC_NAMES);
-            Failure::Usage(format!("{error}{known}"))
-        })
-    };
-    names.into_iter().map(metric).collect()
+    Ok(names.into_iter().map(metric_by_name::<T>).collect::<chainrule::Result<_>>()?)
 }
 
 /// What is told of a network on data.

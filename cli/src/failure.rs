@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 
+use crate::config::nearest_known;
+
 /// The exit code of a run that was ended from outside, as shells have it: 128 + SIGINT.
 pub(crate) const INTERRUPTED: u8 = 130;
 
@@ -37,7 +39,7 @@ pub(crate) enum Failure {
     Report(#[from] chainrule_report::Error),
 
     /// The library refused.
-    #[error(transparent)]
+    #[error("{}{}", .0, nearest_known(.0))]
     Library(#[from] chainrule::Error),
 
     /// Data could not be read.

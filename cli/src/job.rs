@@ -259,10 +259,11 @@ impl Job<'_> {
             last.validation = gauge.measure_some(&network, data.validation.as_ref())?;
             last.test = gauge.measure_some(&network, data.test.as_ref())?;
         }
-        let seconds: f64 = records.iter().map(|record| record.seconds).sum();
+        // A sum of nothing would be −0.
+        let seconds = records.iter().fold(0.0, |sum, record| sum + record.seconds);
         let summary = Summary {
             last,
-            epochs: records.len(),
+            epochs: history.len(),
             samples_per_s: (data.train.len() * records.len()) as f64 / seconds.max(1e-9),
             seconds,
             backend: backend.name().to_owned(),

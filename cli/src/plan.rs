@@ -1,5 +1,6 @@
 //! What `train` is to do, of flags, a configuration file, a preset and what suits the data: the first that says something counts.
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use chainrule::{Scalar, Schedule, TrainerConfig};
@@ -45,7 +46,7 @@ impl Plan {
             training: TrainerConfig::default(),
             machine: MachineSection {
                 backend: args.machine.backend.clone().or(told.machine.backend),
-                threads: args.machine.threads.or(told.machine.threads),
+                threads: args.machine.threads.and_then(NonZeroU16::new).or(told.machine.threads),
                 dtype: args.dtype.or(told.machine.dtype),
             },
             output: args.output.clone().over(told.output),
@@ -69,8 +70,10 @@ impl Plan {
             };
             *split = preset.split();
         }
-        let machine =
-            MachineArgs { backend: config.machine.backend.clone(), threads: config.machine.threads };
+        let machine = MachineArgs {
+            backend: config.machine.backend.clone(),
+            threads: config.machine.threads.map(NonZeroU16::get),
+        };
         let dtype = config.machine.dtype.unwrap_or_default();
         let plan = Self { source, machine, dtype, config, file, flags: args.training.clone() };
         // What can be wrong without any data is told before they are read.
@@ -84,10 +87,10 @@ impl Plan {
     /// The settings of the trainer over a base, but for schedules over the whole run.
     fn training(&self, base: &TrainerConfig) -> Result<TrainerConfig, Failure> {
         let config = self.flags.over(self.file.training_over(base)?);
-        config
-            .optimizer
-            .build::<f64>()
-            .map_err(|error| Failure::Usage(format!("{error}{}", crate::config::nearest_known(&error))))?;
+        let rate = config.optimizer.build::<f64>()?.learning_rate();
+        if rate <= 0.0 {
+            return Err(Failure::Usage(format!("the learning rate is {rate}, expected a number above 0")));
+        }
         Ok(config)
     }
 

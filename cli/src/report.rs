@@ -79,6 +79,7 @@ fn object(epoch: usize, numbers: Vec<(String, f64)>) -> Map<String, Value> {
 pub(crate) struct Summary {
     /// What was measured of the network that is kept.
     pub(crate) last: Record,
+    /// With those of earlier parts of the run.
     pub(crate) epochs: usize,
     /// All samples trained on, divided by `seconds`.
     pub(crate) samples_per_s: f64,
@@ -177,6 +178,17 @@ fn cell(name: &str, value: f64) -> String {
 
 /// Writes a table of the epochs (the first, the last and some between) and a sentence about the whole.
 pub(crate) fn human(out: &mut impl Write, records: &[Record], summary: &Summary) -> io::Result<()> {
+    let epochs = match summary.epochs {
+        1 => "1 epoch".to_owned(),
+        epochs => format!("{epochs} epochs"),
+    };
+    if records.is_empty() {
+        return writeln!(
+            out,
+            "{}: the run had come to its end already, after {epochs}",
+            headline(&summary.last)
+        );
+    }
     let shown = |record: &Record| {
         let mut numbers = record.numbers();
         numbers
@@ -198,9 +210,8 @@ pub(crate) fn human(out: &mut impl Write, records: &[Record], summary: &Summary)
     writeln!(out, "{table}")?;
     writeln!(
         out,
-        "{} after {} epochs, {:.2} s of training, {} samples/s{}",
+        "{} after {epochs}, {:.2} s of training, {} samples/s{}",
         headline(&summary.last),
-        summary.epochs,
         summary.seconds,
         count(summary.samples_per_s),
         summary.peak_memory.zip(summary.memory_before).map_or_else(String::new, |(most, before)| {

@@ -80,7 +80,7 @@ pub(crate) fn load<T: Scalar>(
     let rows = held_out(&answers, section, wanted, second.is_some())?;
     let encoder = Encoder::fit(&table, Some(&rows.train), &encoding)?;
     let weights = table.weights().map(<[T]>::to_vec);
-    let all = Part { inputs: encoder.encode_inputs(table)?, answers, weights };
+    let all = Part { inputs: encoder.encode_inputs(table).map_err(told)?, answers, weights };
     let target_names = match encoder.target() {
         Target::Classes { name, .. } => name.iter().cloned().collect(),
         Target::Values { columns } => columns.iter().filter_map(|(name, _)| name.clone()).collect(),
@@ -101,6 +101,17 @@ pub(crate) fn load<T: Scalar>(
     read.prepared(section, preprocessing)
 }
 
+/// A category that only rows have that are held out, or that only the second table has, with what may be done about it.
+fn told(error: chainrule_data::Error) -> Failure {
+    match error {
+        chainrule_data::Error::UnknownCategory { .. } => Failure::Other(format!(
+            "{error}, as the rows have that are trained on (--unknown-categories zeros takes others as none of these, --ignore \
+             leaves the column out)"
+        )),
+        error => error.into(),
+    }
+}
+
 /// A table to test with, as the encoder of the first has it.
 fn second_table<T: Scalar>(
     path: &Path,
@@ -108,7 +119,7 @@ fn second_table<T: Scalar>(
     encoder: &Encoder,
 ) -> Result<Part<T>, Failure> {
     let table: Table<T> = csv::table(path, &options.clone().expect(encoder))?;
-    let Encoded { inputs, answers, .. } = encoder.encode(table)?;
+    let Encoded { inputs, answers, .. } = encoder.encode(table).map_err(told)?;
     let place = path.display().to_string();
     let answers = answers.ok_or_else(|| Failure::unfit(place, "no target", "a column to test with"))?;
     Ok(Part::new(inputs, answers))

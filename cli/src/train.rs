@@ -9,12 +9,12 @@ use chainrule_report::Run;
 
 use crate::args::{Dtype, TrainArgs};
 use crate::auto;
-use crate::data::{Data, Pixels};
+use crate::data::Data;
 use crate::failure::Failure;
 use crate::hints::use_command;
 use crate::interrupt;
 use crate::job::{Job, Keep, Outcome, Told};
-use crate::part::Part;
+use crate::part::{Part, Pixels};
 use crate::plan::Plan;
 use crate::plot::learning_curve;
 use crate::progress::Progress;

@@ -17,6 +17,37 @@ fn shell(command: &str, input: &str) -> assert_cmd::assert::Assert {
     assert_cmd::Command::new("sh").args(["-c", command]).write_stdin(input).assert()
 }
 
+#[test]
+fn columns_of_one_name_are_not_taken_for_one_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    // The class is told by the second column of that name.
+    let row =
+        |row: usize| format!("{},{},{}\n", row * 7 % 10, row % 10, if row % 10 < 5 { "low" } else { "high" });
+    let rows: String = (0..200).map(row).collect();
+    let data = file(folder.path(), "twice.csv", format!("size,size,class\n{rows}"));
+    train(&[&data, "--target", "class", "--epochs", "40"], &model);
+    let args = ["evaluate", model.to_str().unwrap(), &data, "--json"];
+    let told: serde_json::Value = serde_json::from_str(&stdout(&args)).unwrap();
+    assert!(told["accuracy"].as_f64().unwrap() > 0.9, "{told}");
+    refused(&["train", &data, "--target", "size"], 1, &["twice.csv, line 1", "a single one named `size`"]);
+}
+
+#[test]
+fn a_category_that_training_rows_have_not_is_told_with_what_may_be_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |row: usize| format!("{},flat {row},{}\n", row % 10, 2 * row);
+    let rows: String = (0..100).map(row).collect();
+    let data = file(folder.path(), "flats.csv", format!("size,name,rent\n{rows}"));
+    let args = ["train", &data, "--target", "rent", "--epochs", "1"];
+    refused(
+        &args,
+        1,
+        &["flats.csv, line ", "(name): found the unknown category `flat ", "--unknown-categories zeros"],
+    );
+    stdout(&[&args[..], &["--unknown-categories", "zeros"]].concat());
+}
+
 #[cfg(unix)]
 #[test]
 fn the_command_that_is_printed_works() {

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{chainrule, file, flowers, refused, rents, stdout};
+use common::{chainrule, file, flowers, json, refused, rents, stdout};
+use serde_json::json;
 
 /// Starts the command in a folder.
 fn start(folder: &Path, args: &[&str]) -> Child {
@@ -148,6 +149,25 @@ fn as_many_checkpoints_are_kept_as_asked_for() {
     assert_eq!(kept(&["--resume", &run, "--epochs", "2"]), 1);
     assert_eq!(kept(&["--resume", &run, "--epochs", "3", "--keep", "2"]), 2);
     assert_eq!(kept(&["--resume", &run, "--epochs", "4", "--keep", "2"]), 2);
+}
+
+#[test]
+fn a_run_that_has_ended_has_nothing_left_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run").to_str().unwrap().to_owned();
+    let model = || std::fs::read(folder.path().join("run/model.safetensors")).unwrap();
+    let out = stdout(&["train", "digits", "--hidden", "8", "--epochs", "1", "--run", &run]);
+    assert!(out.contains(" after 1 epoch, "), "{out}");
+    let before = model();
+    let out = stdout(&["train", "--resume", &run]);
+    assert!(out.contains("the run had come to its end already, after 1 epoch\n"), "{out}");
+    assert!(!out.contains("samples/s") && before == model(), "{out}");
+    let (epochs, summary) = json(&["train", "--resume", &run]);
+    assert_eq!((epochs.len(), &summary["epochs"], &summary["seconds"]), (0, &json!(1), &json!(0.0)));
+    assert!(summary["seconds"].as_f64().unwrap().is_sign_positive());
+    // All epochs count, those of the first part as well.
+    let (epochs, summary) = json(&["train", "--resume", &run, "--epochs", "3"]);
+    assert_eq!((epochs.len(), &summary["epochs"]), (2, &json!(3)));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use chainrule::{Activation, Initializer};
 use clap::Args;
 
 use super::{JsonArgs, MachineArgs};
-use crate::config::{Output, Sizes, not_negative};
+use crate::config::{Output, Sizes, named, not_negative};
 use crate::presets::Preset;
 
 /// Compare the gradient of every parameter with central differences, in f64.
@@ -23,7 +23,7 @@ pub(crate) struct CheckArgs {
     pub(crate) layers: Sizes,
 
     /// Of the hidden layers
-    #[arg(long, value_name = "NAME", default_value = "gelu")]
+    #[arg(long, value_name = "NAME", default_value = "gelu", value_parser = named::<Activation>)]
     pub(crate) activation: Activation,
 
     /// The output's function: softmax or an activation [default: softmax with cross-entropy, else sigmoid]
@@ -35,11 +35,11 @@ pub(crate) struct CheckArgs {
     pub(crate) loss: String,
 
     /// Initial weights, named as for `train` [default: as there]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = named::<Initializer>)]
     pub(crate) init: Option<Initializer>,
 
     /// Initial biases
-    #[arg(long, value_name = "NAME", default_value = "normal:0.1")]
+    #[arg(long, value_name = "NAME", default_value = "normal:0.1", value_parser = named::<Initializer>)]
     pub(crate) bias_init: Initializer,
 
     /// Samples in the batch

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use chainrule::{Activation, LayerConfig};
 use serde::{Deserialize, Serialize};
 
-use super::nearest::suggestion;
+use super::nearest::{named, suggestion};
 
 /// The layers before the last, in the forms that the command line and a configuration file take.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,11 +67,9 @@ fn layer(word: &str) -> Result<LayerConfig, String> {
         ("dense", Some(rest)) => {
             let (units, activation) = rest.split_once(':').unwrap_or((rest, "identity"));
             let units = super::size(units)?;
-            Ok(LayerConfig::dense(units, activation.parse().map_err(|error| format!("`{word}`: {error}"))?))
+            Ok(LayerConfig::dense(units, named(activation).map_err(|error| format!("`{word}`: {error}"))?))
         }
-        ("activation", Some(rest)) => {
-            Ok(LayerConfig::Activation { function: rest.parse().map_err(|error| format!("{error}"))? })
-        }
+        ("activation", Some(rest)) => Ok(LayerConfig::Activation { function: named(rest)? }),
         ("dropout", Some(_)) => Ok(LayerConfig::Dropout { probability: number("a probability")? }),
         ("batch-norm", None) => Ok(LayerConfig::BatchNorm { epsilon: 1e-5, momentum: 0.1, affine: true }),
         ("layer-norm", None) => Ok(LayerConfig::LayerNorm { epsilon: 1e-5, affine: true, bias: true }),
@@ -85,7 +83,7 @@ fn layer(word: &str) -> Result<LayerConfig, String> {
             Err(_) => Err(format!(
                 "`{word}` is no layer{}, expected dense:UNITS[:ACTIVATION], dropout:P, batch-norm, layer-norm, rms-norm, \
                  prelu[:SLOPE], softmax, log-softmax, an activation, or residual(LAYERS)",
-                suggestion(kind, KINDS)
+                if KINDS.contains(&kind) { String::new() } else { suggestion(kind, KINDS) }
             )),
         },
     }
@@ -123,9 +121,9 @@ mod tests {
     fn what_is_no_layer_is_told() {
         for (text, told) in [
             ("dens:64", "did you mean `dense`"),
-            ("dense", "UNITS"),
+            ("dense", "`dense` is no layer, expected dense:UNITS"),
             ("dense:0", "size"),
-            ("dense:8:rlu", "rlu"),
+            ("dense:8:rlu", "did you mean `relu`"),
             ("dropout:x", "probability"),
             ("residual(dense:8", "`)`"),
             ("dense:8)", "`)` is no layer"),

@@ -20,7 +20,7 @@ pub(crate) use data::{
     ClassWeights, DataSection, Missing, PreprocessingSection, TaskKind, UnknownCategories,
 };
 pub(crate) use layers::Layers;
-pub(crate) use nearest::{suggestion, suggestion_in};
+pub(crate) use nearest::{named, nearest_known, suggestion, suggestion_in};
 pub(crate) use sections::{MachineSection, NetworkSection, OutputSection};
 pub(crate) use training::TrainingFlags;
 pub(crate) use values::{
@@ -109,20 +109,6 @@ impl FileConfig {
     }
 }
 
-/// ` (did you mean …?)` for a name that the library doesn't know.
-pub(crate) fn nearest_known(error: &chainrule::Error) -> String {
-    match error {
-        chainrule::Error::Unknown { name, expected, .. } => {
-            let kind = name.split_once(':').map_or(name.as_str(), |(kind, _)| kind);
-            suggestion(
-                kind,
-                expected.split(", ").map(|known| known.split([':', '[', ' ']).next().unwrap_or(known)),
-            )
-        }
-        _ => String::new(),
-    }
-}
-
 impl Config {
     /// As the text of a file.
     pub(crate) fn to_toml(&self) -> Result<String, Failure> {
@@ -176,7 +162,12 @@ mod tests {
             ),
             ("[training]\noptimizer = { name = 'adma' }", "(did you mean `adam`?)"),
             ("[network]\nlayers = [{ kind = 'dens', outputs = 3 }]", "line 2"),
-            ("[network]\nactivation = 'rlu'", "line 2"),
+            ("[network]\nactivation = 'rlu'", "line 2: unknown activation"),
+            ("[network]\nactivation = 'rlu'", "(did you mean `relu`?)"),
+            ("[network]\noutput = 'softmx'", "(did you mean `softmax`?)"),
+            ("[training]\nschedule = 'cosin:3'", "(did you mean `cosine`?)"),
+            ("[preprocessing]\nscaling = 'standard'", "(did you mean `standardise`?)"),
+            ("[machine]\nthreads = 0", "line 2: invalid value: integer `0`, expected a nonzero u16"),
             ("[training]\nepochs = 'many'", "line 2"),
             ("[output]\nkeep = 0", "line 2: invalid value: integer `0`, expected a nonzero usize"),
             ("epochs = ", "line 1"),

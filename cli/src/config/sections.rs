@@ -1,13 +1,13 @@
 //! The sections `[network]`, `[machine]` and `[output]` of a configuration file.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 
 use chainrule::{Activation, Initializer};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::{Hidden, Layers, Output, or, share};
+use super::{Hidden, Layers, Output, named, or, share};
 use crate::args::Dtype;
 
 /// The network.
@@ -22,7 +22,7 @@ pub(crate) struct NetworkSection {
 
     /// Of the hidden layers: identity, sigmoid, tanh, relu, relu6, leaky-relu[:SLOPE], elu, selu, celu, gelu, gelu-tanh, silu, mish, softplus,
     /// softsign, hard-sigmoid, hard-tanh, hard-swish [default: relu]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = named::<Activation>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) activation: Option<Activation>,
 
@@ -44,12 +44,12 @@ pub(crate) struct NetworkSection {
 
     /// Initial weights: zeros, constant[:X], normal[:DEVIATION], uniform[:LIMIT], glorot-normal, glorot-uniform, he-normal,
     /// he-uniform, lecun-normal, lecun-uniform, orthogonal [default: he-normal for relu and its kin, else glorot-uniform]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = named::<Initializer>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) init: Option<Initializer>,
 
     /// Initial biases, named as for --init [default: zeros]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = named::<Initializer>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bias_init: Option<Initializer>,
 }
@@ -73,7 +73,7 @@ pub(crate) struct MachineSection {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) backend: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) threads: Option<u16>,
+    pub(crate) threads: Option<NonZeroU16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) dtype: Option<Dtype>,
 }

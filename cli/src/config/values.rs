@@ -7,6 +7,8 @@ use chainrule::Activation;
 use chainrule_data::Method;
 use serde::{Deserialize, Serialize};
 
+use super::nearest::{among, named};
+
 /// No layer has more units: beyond, a slip of the keyboard is more likely.
 pub(crate) const LARGEST_LAYER: usize = 1 << 20;
 
@@ -99,7 +101,8 @@ impl FromStr for Output {
             _ => match text.parse() {
                 Ok(activation) => Ok(Self::Activation(activation)),
                 Err(chainrule::Error::Unknown { expected, .. }) => {
-                    Err(format!("expected softmax, log-softmax, {expected}"))
+                    let expected = format!("softmax, log-softmax, {expected}");
+                    Err(format!("expected {expected}{}", among(text, &expected)))
                 }
                 Err(error) => Err(error.to_string()),
             },
@@ -181,8 +184,14 @@ impl FromStr for Methods {
         if text == "none" {
             return Ok(Self(Vec::new()));
         }
-        let method =
-            |text: &str| text.trim().parse().map_err(|error: chainrule_data::Error| error.to_string());
+        let method = |text: &str| {
+            text.trim().parse().map_err(|error| match &error {
+                chainrule_data::Error::Argument { expected, .. } => {
+                    format!("{error}{}", among(text, expected))
+                }
+                _ => error.to_string(),
+            })
+        };
         text.split(" then ").map(method).collect::<Result<_, _>>().map(Self)
     }
 }
@@ -228,7 +237,7 @@ impl FromStr for WholeRun {
         match text {
             "cosine" => Ok(Self::Cosine),
             "one-cycle" => Ok(Self::OneCycle),
-            _ => text.parse().map(Self::Given).map_err(|error: chainrule::Error| error.to_string()),
+            _ => named(text).map(Self::Given),
         }
     }
 }
