@@ -186,7 +186,7 @@ pub(crate) fn is_dot<T>(a: MatRef<T>, b: MatRef<T>) -> bool {
 }
 
 /// The pieces of `n` things in equal shares of at most `most`: pairs of first and length.
-fn split(n: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+fn split(n: usize, most: usize) -> impl DoubleEndedIterator<Item = (usize, usize)> {
     let pieces = n.div_ceil(most).max(1);
     let (share, larger) = (n / pieces, n % pieces);
     (0..pieces).map(move |p| (p * share + p.min(larger), share + usize::from(p < larger)))

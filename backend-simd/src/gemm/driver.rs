@@ -30,6 +30,8 @@ struct Plan {
     nc: usize,
     copy_a: bool,
     copy_b: bool,
+    /// Whether C, large beside A and B, is walked through in the order in which it lies in memory.
+    sweep: bool,
 }
 
 impl Plan {
@@ -42,6 +44,7 @@ impl Plan {
         let awkward = |stride: isize| (stride.unsigned_abs() * size).is_multiple_of(2048);
         let bytes = |rows: usize, cols: usize| rows * cols * size;
         let tiles = m / L::MR;
+        let sweep = k <= FEW && m > 1 && bytes(m, n) > caches.l2 / 4;
         let copy_b = b.col != 1
             || k > 8
                 && (tiles > 4 && bytes(k, n) > 2 * caches.l2 || tiles >= 16 && bytes(k, n) > caches.l2 / 2);
@@ -52,7 +55,7 @@ impl Plan {
         if !copy_a && !copy_b {
             // Large tiles read little: only small ones are better off with a strip of B in the first-level cache.
             let kc = if blend || L::MR > 8 || m <= 4 * L::MR { k } else { equal_share(k, L::KC) };
-            return Self { mc: m, kc, nc: n, copy_a, copy_b };
+            return Self { mc: m, kc, nc: n, copy_a, copy_b, sweep };
         }
         let kc = if blend { k.max(1) } else { equal_share(k, L::KC) };
         // As many rows or columns, in whole units, as are to be found in so much of a cache.
@@ -60,9 +63,15 @@ impl Plan {
         // A block of B stays in the second level; a block of A is read for each of them from the third.
         let nc = if copy_b { equal_share(n.div_ceil(nr), within(caches.l2 / 2, nr)) * nr } else { n };
         let mc = if copy_a { equal_share(m, within((caches.l3 / 4).min(8 << 20), L::MR) * L::MR) } else { m };
-        Self { mc, kc, nc, copy_a, copy_b }
+        Self { mc, kc, nc, copy_a, copy_b, sweep: sweep && !copy_b }
     }
 }
+
+/// Up to this k a large C takes longer to fetch and to store than A and B.
+const FEW: usize = 128;
+
+/// Rows of the tiles of such a C, at most: no more than a set of the first-level cache has ways, for they may all lie in one.
+const SWEPT: usize = 7;
 
 /// The larger of the shares when `n` is cut into as few equal ones as possible of at most `most`; at least 1.
 fn equal_share(n: usize, most: usize) -> usize {
@@ -156,6 +165,7 @@ unsafe fn blocks<L: Lanes>(
 ) {
     let Product { a, b, c, update, .. } = *product;
     let (m, k, n) = (a.rows, a.cols, b.cols);
+    let sweeps = plan.sweep && c.col == 1;
     let mut ic = 0;
     while ic < m {
         let mc = plan.mc.min(m - ic);
@@ -166,7 +176,7 @@ unsafe fn blocks<L: Lanes>(
             let a_block = a.block(ic, pc, mc, kc);
             let left = if plan.copy_a {
                 // SAFETY: the buffer has room for a block of A, the set is available.
-                unsafe { copy_a::<L>(a_block, a_space) }
+                unsafe { copy_a::<L>(a_block, if sweeps { SWEPT.min(L::MR) } else { L::MR }, a_space) }
             } else {
                 Left { ptr: a_block.ptr, next: a.row, row: a.row, step: Some(a.col) }
             };
@@ -182,7 +192,13 @@ unsafe fn blocks<L: Lanes>(
                     } else {
                         let right = Right { ptr: b_block.ptr, step: b.row, next: L::NV * L::LANES };
                         let block = Macro { k: kc, a: left, b: right, c: c_block, update };
-                        if mc == 1 { block.row::<L>() } else { block.down_columns::<L>() }
+                        if mc == 1 {
+                            block.row::<L>();
+                        } else if sweeps {
+                            block.sweep::<L>();
+                        } else {
+                            block.down_columns::<L>();
+                        }
                     }
                 }
                 if pc + kc == k {
@@ -220,8 +236,8 @@ struct Left<T> {
 /// Columns of A that are copied together.
 const COLUMNS: usize = 16;
 
-/// Copies a block of A: rows as they are where k is adjacent in memory, else tile by tile, column after column.
-unsafe fn copy_a<L: Lanes>(a: MatRef<L::Elem>, to: *mut L::Elem) -> Left<L::Elem> {
+/// Copies a block of A: rows as they are where k is adjacent in memory, else tiles of at most so many rows, column after column.
+unsafe fn copy_a<L: Lanes>(a: MatRef<L::Elem>, most: usize, to: *mut L::Elem) -> Left<L::Elem> {
     let pad = padded::<L::Elem>(a.cols);
     let left = Left { ptr: to.cast_const(), next: pad.cast_signed(), row: pad.cast_signed(), step: Some(1) };
     // SAFETY: the caller's buffer has room for every row, padded; the set is available.
@@ -234,7 +250,7 @@ unsafe fn copy_a<L: Lanes>(a: MatRef<L::Elem>, to: *mut L::Elem) -> Left<L::Elem
         let mut p = 0;
         while p < a.cols {
             let cols = COLUMNS.min(a.cols - p);
-            for (i, rows) in split(a.rows, L::MR) {
+            for (i, rows) in split(a.rows, most) {
                 let from = a.block(i, p, rows, cols).t();
                 L::enter(Copy { from, to: to.add(i * pad + p * rows), to_row: rows });
             }
@@ -283,6 +299,26 @@ impl<T: Element> Macro<T> {
         for s in 0..n.div_ceil(nr) {
             // SAFETY: the strip lies inside the block.
             unsafe { self.strip::<L>(s, nr.min(n - s * nr)) };
+        }
+    }
+
+    /// All tiles of the block, row after row from its last ones up: in the order of memory, as processors foresee it, and first what
+    /// was read last by a pass in the other direction.
+    unsafe fn sweep<L: Lanes<Elem = T>>(&self) {
+        let (nr, n) = (L::NV * L::LANES, self.c.cols);
+        let whole = n / nr;
+        for (i, rows) in split(self.c.rows, L::MR.min(SWEPT)).rev() {
+            // SAFETY: the tiles lie inside the block, whose rows are adjacent in memory.
+            unsafe {
+                if whole > 0 {
+                    let (kernel, tile) = self.tile::<L>(i, rows, (0, 0), nr);
+                    let next = nr.cast_signed();
+                    kernel(&Tile { count: whole, a_next: 0, b_next: next, c_next: next, ..tile });
+                }
+                if whole * nr < n {
+                    self.tiles::<L>(i, rows, (whole, 0), n - whole * nr, 1);
+                }
+            }
         }
     }
 
@@ -363,12 +399,34 @@ impl<T: Element> Macro<T> {
         cols: usize,
         count: usize,
     ) {
+        let (kernel, tile) = self.tile::<L>(i, rows, (s, j), cols);
+        let tile = Tile { count, ..tile };
+        // SAFETY: the tiles lie inside the block; the kernel is that of their size.
+        unsafe {
+            if self.c.col == 1 {
+                kernel(&tile);
+            } else {
+                through_scratch(kernel, tile, rows, cols, self.c.col);
+            }
+        }
+    }
+
+    /// The tile of strip s from row i and column j on, to be followed by those below it, and its kernel.
+    #[inline(always)]
+    fn tile<L: Lanes<Elem = T>>(
+        &self,
+        i: usize,
+        rows: usize,
+        (s, j): (usize, usize),
+        cols: usize,
+    ) -> (MicroFn<T>, Tile<T>) {
         let vectors = cols.div_ceil(L::LANES);
         let last = cols - (vectors - 1) * L::LANES;
         let Left { ptr, next, row, step } = self.a;
         let tile = Tile {
-            count,
+            count: 1,
             a_next: rows.cast_signed() * next,
+            b_next: 0,
             c_next: rows.cast_signed() * self.c.row,
             k: self.k,
             a: ptr.wrapping_offset(i.cast_signed() * next),
@@ -381,15 +439,7 @@ impl<T: Element> Macro<T> {
             last,
             update: self.update,
         };
-        let kernel = L::TILES[rows - 1][slot::<L>(vectors, last)];
-        // SAFETY: the tiles lie inside the block; the kernel is that of their size.
-        unsafe {
-            if self.c.col == 1 {
-                kernel(&tile);
-            } else {
-                through_scratch(kernel, tile, rows, cols, self.c.col);
-            }
-        }
+        (L::TILES[rows - 1][slot::<L>(vectors, last)], tile)
     }
 
     /// The only row of the block, in wide pieces.
@@ -406,6 +456,7 @@ impl<T: Element> Macro<T> {
             let tile = Tile {
                 count: 1,
                 a_next: 0,
+                b_next: 0,
                 c_next: 0,
                 k: self.k,
                 a: self.a.ptr,

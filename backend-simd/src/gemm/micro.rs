@@ -15,8 +15,8 @@ use crate::lane::{Lane, portable};
 #[cfg(target_arch = "x86_64")]
 use crate::lane::{avx2, avx512};
 
-/// The arguments of a micro-kernel, which computes `count` tiles of its size, one below the other: from one to the next A
-/// and C move by `a_next` and `c_next`.
+/// The arguments of a micro-kernel, which computes `count` tiles of its size, below or beside each other: from one to the next A,
+/// B and C move by `a_next`, `b_next` and `c_next`.
 ///
 /// Invariants for each tile (the callers' promise, relied on by the kernel): `a` is valid at `i·a_row + p·a_step` for each
 /// row i of the kernel and each p < k; `b` at `p·b_step + j` and `c` at `i·c_row + j` for each column j of the tile, of
@@ -25,6 +25,7 @@ use crate::lane::{avx2, avx512};
 pub(crate) struct Tile<T> {
     pub(super) count: usize,
     pub(super) a_next: isize,
+    pub(super) b_next: isize,
     pub(super) c_next: isize,
     pub(super) k: usize,
     pub(super) a: *const T,
@@ -73,8 +74,9 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8> Kernel<T> for
 
     #[inline(always)]
     unsafe fn run<L: Lane<Elem = T>>(self) {
-        let Tile { count, a_next, c_next, k, a_row, a_step, b_step, c_row, last, update, .. } = *self.0;
-        let Tile { mut a, b, mut c, .. } = *self.0;
+        let Tile { count, a_next, b_next, c_next, k, a_row, a_step, b_step, c_row, last, update, .. } =
+            *self.0;
+        let Tile { mut a, mut b, mut c, .. } = *self.0;
         debug_assert!(0 < last && last <= if LAST == HALF { L::Half::LANES } else { L::LANES });
         // Registers before the half one.
         let nv = if LAST == HALF { NV - 1 } else { NV };
@@ -162,6 +164,7 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8> Kernel<T> for
                     }
                 }
                 a = a.wrapping_offset(a_next);
+                b = b.wrapping_offset(b_next);
                 c = c.wrapping_offset(c_next);
             }
         }

@@ -221,6 +221,19 @@ fn large_shapes() {
     Case { shape: [1030, 2060, 130], layouts: [1, 0, 0], update: 1 }.check::<f32>(f64::from(f32::EPSILON));
 }
 
+/// A C that is large beside A and B, walked through as it lies in memory; with A copied where its columns lie 4 KiB apart.
+#[test]
+fn short_sums_for_large_results() {
+    for shape in [[600, 1, 611], [517, 7, 700], [1024, 17, 515], [1025, 100, 256]] {
+        for layouts in [[0, 0, 0], [1, 0, 0], [0, 0, 1], [1, 1, 1], [2, 1, 2]] {
+            for update in 0..3 {
+                Case { shape, layouts, update }.check::<f32>(f64::from(f32::EPSILON));
+            }
+        }
+    }
+    Case { shape: [1024, 17, 259], layouts: [1, 0, 0], update: 2 }.check::<f64>(f64::EPSILON);
+}
+
 /// β C + α (A B) has the bits of the product followed by the elementwise step.
 #[test]
 fn a_blend_is_the_product_and_then_a_step() {
