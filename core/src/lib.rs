@@ -73,8 +73,8 @@ pub use softmax::{Elementwise, LogSoftmax, Softmax};
 pub use split::{Split, balanced_weights};
 pub use targets::{Dataset, Targets};
 pub use trainer::{
-    Best, Callback, EarlyStopping, Epoch, Evaluation, Monitor, RateCurve, RateFinder, RunState, Step,
-    StoppingState, Total, Trainer, TrainerConfig, TrainingMemory, evaluate, evaluate_rows,
+    Best, Callback, EarlyStopping, Epoch, EpochData, Evaluation, Monitor, RateCurve, RateFinder, RunState,
+    Step, StoppingState, Total, Trainer, TrainerConfig, TrainingMemory, evaluate, evaluate_rows,
 };
 pub use update::{Rule, Update};
 pub use workspace::Workspace;

@@ -55,6 +55,32 @@ fn order(data: &mut Shuffled, pass: u64) -> (Vec<usize>, Vec<usize>) {
 }
 
 #[test]
+fn one_window_is_had_without_those_before() {
+    let (folder, x, y) = files(5000);
+    let mut data = Shuffled::open(&x, &y, Task::Auto, 40_000).unwrap().seed(3).rows(100..4900).unwrap();
+    assert_eq!(data.classes().unwrap(), Some(7));
+    let count = data.windows::<f32>().unwrap();
+    assert!(count > 2);
+    for pass in [0, 2] {
+        let windows: Vec<_> = data.pass::<f32>(pass).unwrap().map(Result::unwrap).collect();
+        assert_eq!(windows.len(), count);
+        for (number, window) in windows.iter().enumerate() {
+            assert_eq!(data.nth(pass, number).unwrap().as_ref(), Some(window));
+        }
+        for none in [count, usize::MAX] {
+            assert_eq!(data.nth::<f32>(pass, none).unwrap(), None);
+        }
+    }
+    let values = write(folder.path(), "values.npy", &Array1::<f64>::zeros(5000));
+    assert_eq!(Shuffled::open(&x, &values, Task::Auto, 40_000).unwrap().classes().unwrap(), None);
+    let mut labels = Array1::<i16>::zeros(5000);
+    labels[4999] = -1;
+    let labels = write(folder.path(), "labels.npy", &labels);
+    let error = Shuffled::open(&x, &labels, Task::Auto, 40_000).unwrap().classes().unwrap_err().to_string();
+    assert!(error.contains("labels.npy, element [4999, 0]: found -1"), "{error}");
+}
+
+#[test]
 fn every_row_comes_once_in_an_order_of_the_seed() {
     let (_folder, x, y) = files(5000);
     let open = |seed| Shuffled::open(&x, &y, Task::Auto, 40_000).unwrap().seed(seed);

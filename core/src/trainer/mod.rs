@@ -4,6 +4,7 @@ mod batch;
 mod config;
 mod evaluate;
 mod finder;
+mod fit;
 mod memory;
 mod report;
 mod run;
@@ -22,6 +23,7 @@ use evaluate::{check_rows, fits};
 pub use config::TrainerConfig;
 pub use evaluate::{Total, evaluate, evaluate_rows};
 pub use finder::{RateCurve, RateFinder};
+pub use fit::EpochData;
 pub use memory::TrainingMemory;
 pub use report::{Callback, Epoch, Evaluation, Step};
 pub use run::RunState;
@@ -296,22 +298,6 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         rows: &[usize],
     ) -> Result<Vec<Epoch>> {
         self.fit_until(network, backend, data, Some(rows), self.epochs)
-    }
-
-    /// One more epoch, on these data, which may be others than before: the optimiser, the schedules and all else go on from where the
-    /// last run left them. scikit-learn's `partial_fit`.
-    ///
-    /// # Errors
-    /// As [`Trainer::fit`].
-    pub fn partial_fit(
-        &mut self,
-        network: &mut Network<T>,
-        backend: &dyn Backend<T>,
-        data: &Dataset<'_, T>,
-    ) -> Result<Option<Epoch>> {
-        self.resumed = self.state.is_some();
-        let epoch = self.state.as_ref().map_or(1, |state| state.epoch);
-        Ok(self.fit_until(network, backend, data, None, epoch)?.pop().filter(|last| last.epoch == epoch))
     }
 
     /// Refuses settings out of range, and data that does not fit.

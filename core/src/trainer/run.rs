@@ -68,6 +68,17 @@ impl<T: Scalar> RunState<T> {
     }
 }
 
+/// How epochs came to an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// With the last one, or by early stopping.
+    Completed,
+    /// A callback broke them off after one.
+    AfterEpoch,
+    /// A callback broke one off.
+    WithinEpoch,
+}
+
 /// The memory of a run, which no checkpoint needs.
 pub(super) struct Memory<'r, 'd, T> {
     data: &'r Dataset<'d, T>,
@@ -151,38 +162,8 @@ fn with_loss<T: Scalar, R>(
 }
 
 impl<T: Scalar> Trainer<'_, T> {
-    /// Trains until `last` is completed, from the beginning or from the state.
-    pub(super) fn fit_until(
-        &mut self,
-        network: &mut Network<T>,
-        backend: &dyn Backend<T>,
-        data: &Dataset<'_, T>,
-        rows: Option<&[usize]>,
-        last: usize,
-    ) -> Result<Vec<Epoch>> {
-        let resumed = std::mem::take(&mut self.resumed);
-        let old = self.state.take().filter(|_| resumed);
-        self.check(network, data, rows)?;
-        let mut run = match old {
-            Some(run) => run,
-            None => RunState::new(network, self.gradients.clone())?,
-        };
-        let mut memory = Memory::new(self, network, data, rows)?;
-        let base = self.optimizer.learning_rate();
-        let result = self.epochs_until(network, backend, &mut memory, &mut run, last, base);
-        self.optimizer.set_learning_rate(base);
-        let finished = result?;
-        if let Some(best) = run.stopping.best.as_ref().filter(|_| finished) {
-            network.parameters_mut().copy_from_slice(&best.parameters);
-            network.buffers_mut().copy_from_slice(&best.buffers);
-        }
-        let history = run.history.clone();
-        self.state = Some(run);
-        Ok(history)
-    }
-
-    /// Whether the run came to its end, and was not broken off.
-    fn epochs_until(
+    /// Goes on until `last` is completed, or the run ended otherwise.
+    pub(super) fn epochs_until(
         &mut self,
         network: &mut Network<T>,
         backend: &dyn Backend<T>,
@@ -190,10 +171,10 @@ impl<T: Scalar> Trainer<'_, T> {
         run: &mut RunState<T>,
         last: usize,
         base: f64,
-    ) -> Result<bool> {
+    ) -> Result<Ended> {
         while run.epoch <= last && !run.stopped {
             if !self.epoch(network, backend, memory, run, base)? {
-                return Ok(false);
+                return Ok(Ended::WithinEpoch);
             }
             let Some(report) = run.history.last() else { break };
             let value = self.monitor.value(report);
@@ -210,10 +191,10 @@ impl<T: Scalar> Trainer<'_, T> {
                 go_on &= callback.on_epoch(report, run, network).is_continue();
             }
             if !go_on {
-                break;
+                return Ok(Ended::AfterEpoch);
             }
         }
-        Ok(true)
+        Ok(Ended::Completed)
     }
 
     /// The rest of an epoch; whether no callback broke it off.

@@ -208,6 +208,46 @@ impl Shuffled {
         Ok(Windows { data: self, plan, order, pass, next: 0, element: std::marker::PhantomData })
     }
 
+    /// How many windows a pass has.
+    ///
+    /// # Errors
+    ///
+    /// As [`window`](Self::window).
+    pub fn windows<T: Float>(&self) -> Result<usize, Error> {
+        let Plan { blocks, blocks_of_window, .. } = self.plan::<T>()?;
+        Ok(blocks.div_ceil(blocks_of_window))
+    }
+
+    /// One window of a [`pass`](Self::pass), counted from 0, without those before; nothing where the pass has fewer.
+    ///
+    /// # Errors
+    ///
+    /// As a window of the pass.
+    pub fn nth<T: Float>(&mut self, pass: u64, window: usize) -> Result<Option<Window<T>>, Error> {
+        let mut windows = self.pass(pass)?;
+        windows.next = window.saturating_mul(windows.plan.blocks_of_window);
+        windows.next().transpose()
+    }
+
+    /// One more than the greatest class of the whole file, which is gone through for it in small pieces; nothing for values.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the file cannot be read, [`Error::Malformed`], with the row, for a class that is none.
+    pub fn classes(&mut self) -> Result<Option<usize>, Error> {
+        if !self.classes {
+            return Ok(None);
+        }
+        let mut classes = 0;
+        for start in (0..self.answers.rows).step_by(LARGEST_BLOCK) {
+            let rows = start..self.answers.rows.min(start + LARGEST_BLOCK);
+            let places: Vec<usize> = (0..rows.len()).collect();
+            let labels = self.labels(&[rows], &places)?;
+            classes = labels.into_iter().max().map_or(classes, |most| classes.max(most + 1));
+        }
+        Ok(Some(classes))
+    }
+
     /// Reads these rows, in their order and whatever the memory: for validation.
     ///
     /// # Errors
@@ -223,23 +263,28 @@ impl Shuffled {
     fn gather<T: Float>(&mut self, blocks: &[Range<usize>], places: &[usize]) -> Result<Window<T>, Error> {
         let inputs = self.inputs.gather(blocks, places)?;
         let answers = if self.classes {
-            let values = self.answers.gather::<f64>(blocks, places)?;
-            labels(values.iter().copied()).map(Answers::Classes).map_err(|(place, value)| {
-                let nth = places.iter().position(|&other| other == place).unwrap_or_default();
-                Error::Malformed {
-                    file: self.answers.name.clone(),
-                    position: Position::Element {
-                        row: blocks.iter().cloned().flatten().nth(nth).unwrap_or_default(),
-                        column: 0,
-                    },
-                    found: number(value),
-                    expected: format!("a class from 0 to {}", MAX_CLASSES - 1),
-                }
-            })?
+            Answers::Classes(self.labels(blocks, places)?)
         } else {
             Answers::Values(self.answers.gather(blocks, places)?)
         };
         Ok(Window { inputs, answers })
+    }
+
+    /// Reads the classes of blocks of rows, the i-th of all to the i-th of these places.
+    fn labels(&mut self, blocks: &[Range<usize>], places: &[usize]) -> Result<Vec<usize>, Error> {
+        let values = self.answers.gather::<f64>(blocks, places)?;
+        labels(values.iter().copied()).map_err(|(place, value)| {
+            let nth = places.iter().position(|&other| other == place).unwrap_or_default();
+            Error::Malformed {
+                file: self.answers.name.clone(),
+                position: Position::Element {
+                    row: blocks.iter().cloned().flatten().nth(nth).unwrap_or_default(),
+                    column: 0,
+                },
+                found: number(value),
+                expected: format!("a class from 0 to {}", MAX_CLASSES - 1),
+            }
+        })
     }
 }
 
