@@ -11,6 +11,7 @@ use crate::config::{DataSection, PreprocessingSection};
 use crate::data::{Data, Read, Wanted, held_out};
 use crate::failure::Failure;
 use crate::part::{Part, Pixels};
+use crate::windows;
 
 /// What the inputs and the targets are called in archives.
 const NAMES: [&str; 2] = ["x", "y"];
@@ -32,6 +33,9 @@ pub(crate) fn load<T: Scalar>(
     preprocessing: &PreprocessingSection,
     wanted: Wanted,
 ) -> Result<Data<T>, Failure> {
+    if let Some(mebibytes) = section.window {
+        return windows::load(paths, section, preprocessing, wanted, mebibytes);
+    }
     let task = section.task.map_or(Task::Auto, Into::into);
     let names = names(&section.arrays)?;
     let (first, mut all, second) = match paths {

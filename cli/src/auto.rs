@@ -3,7 +3,7 @@
 //! The choice depends on what is learnt and on the number of rows, never on how well anything went. It was settled by cross-validation on
 //! the tables that `bench/sklearn/compare.py` measures, with other folds than those that are reported.
 
-use chainrule::{Activation, OptimizerConfig, TrainerConfig};
+use chainrule::{Activation, OptimizerConfig, Scalar, TrainerConfig};
 use chainrule_data::{Answers, Target};
 
 use crate::config::{Hidden, NetworkSection};
@@ -57,14 +57,14 @@ pub(crate) fn recipe(rows: usize, task: Task) -> Recipe {
 }
 
 /// What was guessed, and why: a line or two for people.
-pub(crate) fn reasons<T>(data: &Data<T>, told: bool) -> String {
+pub(crate) fn reasons<T: Scalar>(data: &Data<T>, told: bool) -> String {
     let target = data.target_names.first().map(|name| format!(" `{name}`")).unwrap_or_default();
     let encoder = data.preparation.encoder.as_ref();
     let texts = encoder.is_some_and(|encoder| match encoder.target() {
         Target::Classes { classes, .. } => classes.iter().any(|class| class.parse::<f64>().is_err()),
         _ => false,
     });
-    let rows = data.train.inputs.nrows();
+    let rows = data.samples();
     let what = match &data.train.answers {
         Answers::Classes(_) => {
             let classes = data.class_names.len();

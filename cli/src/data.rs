@@ -8,9 +8,10 @@ use crate::failure::Failure;
 use crate::part::{Part, Pixels};
 use crate::preparation::{Preparation, TargetScale, fit};
 use crate::recipe::Task;
+use crate::windows::Windows;
 
 /// The share of a single file that is held out to test with.
-const TEST_SHARE: f64 = 0.2;
+pub(crate) const TEST_SHARE: f64 = 0.2;
 
 /// What is asked of a source.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +36,8 @@ pub(crate) struct Data<T> {
     pub(crate) pictures: Option<Pixels>,
     /// What has to be done again before the network is used.
     pub(crate) preparation: Preparation,
+    /// Where a file is trained on window by window, of which `train` is the first.
+    pub(crate) windows: Option<Windows<T>>,
     /// By what numbers to predict were shifted and scaled for training.
     pub(crate) target_scale: Option<TargetScale>,
 }
@@ -72,6 +75,7 @@ impl<T: Scalar> Data<T> {
             target_names: Vec::new(),
             pictures: None,
             preparation: Preparation::default(),
+            windows: None,
             target_scale: None,
         }
     }
@@ -79,6 +83,11 @@ impl<T: Scalar> Data<T> {
     /// The number of features.
     pub(crate) fn features(&self) -> usize {
         self.train.inputs.ncols()
+    }
+
+    /// The number of samples to train on.
+    pub(crate) fn samples(&self) -> usize {
+        self.windows.as_ref().map_or(self.train.len(), Windows::samples)
     }
 
     /// What is learnt.
@@ -110,7 +119,7 @@ impl<T: Scalar> Data<T> {
     }
 
     /// Weighs classes, and finds the scale of numbers to predict, as is asked for.
-    fn weigh_and_scale(
+    pub(crate) fn weigh_and_scale(
         &mut self,
         section: &DataSection,
         preprocessing: &PreprocessingSection,
@@ -129,6 +138,9 @@ impl<T: Scalar> Data<T> {
     /// Puts numbers to predict on a scale of their own, if the network can give it back at its end.
     pub(crate) fn scale_targets(&mut self, layers: &[LayerConfig], loss: &str) {
         self.target_scale = self.target_scale.take().filter(|scale| scale.fits(layers, loss));
+        if let Some(windows) = &mut self.windows {
+            windows.scale_targets(self.target_scale.clone());
+        }
         if let Some(scale) = &self.target_scale {
             let held_out = self.validation.iter_mut().chain(&mut self.test);
             for part in std::iter::once(&mut self.train).chain(held_out) {

@@ -102,7 +102,8 @@ pub(crate) enum Told<'a> {
 /// What is done after steps and epochs.
 struct Watch<'a, T> {
     gauge: &'a Gauge<'a, T>,
-    data: &'a Data<T>,
+    validation: Option<&'a Part<T>>,
+    test: Option<&'a Part<T>>,
     progress: &'a Progress,
     on_step: Option<OnStep<'a>>,
     tell: &'a mut dyn FnMut(Told<'_>) -> Result<(), Failure>,
@@ -121,9 +122,9 @@ impl<T: Linked> Watch<'_, T> {
     ) -> Result<ControlFlow<()>, Failure> {
         let validation = match (&epoch.validation, self.gauge.scale) {
             (Some(measured), None) => Some(measured.clone()),
-            _ => self.gauge.measure_some(network, self.data.validation.as_ref())?,
+            _ => self.gauge.measure_some(network, self.validation)?,
         };
-        let test = self.gauge.measure_some(network, self.data.test.as_ref())?;
+        let test = self.gauge.measure_some(network, self.test)?;
         let record = Record::new(epoch, validation, test);
         self.progress.epoch(&record);
         (self.tell)(Told::Epoch(&record))?;
@@ -186,18 +187,18 @@ pub(crate) struct Keep<'a> {
 }
 
 impl Job<'_> {
-    fn trainer<'d, T: Linked>(&self, data: &'d Data<T>) -> Result<Trainer<'d, T>, Failure> {
+    fn trainer<'d, T: Linked>(&self, validation: Option<&'d Part<T>>) -> Result<Trainer<'d, T>, Failure> {
         let trainer = self.recipe.trainer.trainer::<T>()?;
-        Ok(match &data.validation {
+        Ok(match validation {
             Some(validation) => trainer.validation(validation.dataset()?),
             None => trainer,
         })
     }
 
-    /// Trains a network on `data`.
+    /// Trains a network on `data`. Of data in windows none is at hand any more afterwards.
     pub(crate) fn run<T: Linked>(
         &self,
-        data: &Data<T>,
+        data: &mut Data<T>,
         progress: &Progress,
         keep: Keep<'_>,
         from: Option<Checkpoint<T>>,
@@ -205,19 +206,22 @@ impl Job<'_> {
     ) -> Result<Outcome<T>, Failure> {
         let config = &self.recipe.trainer;
         let backend = self.machine.backend::<T>()?;
-        let gauge = Gauge::new(&self.recipe, &*backend, data.target_scale.as_ref())?;
         let Keep { folder, improvise } = keep;
         let (mut network, state) = match from {
             Some(Checkpoint { network, state, .. }) => (network, Some(state)),
             None => (self.recipe.network::<T>(data.features(), data.task(), config.seed)?, None),
         };
-        let memory = self.trainer(data)?.memory(&network, &data.train.dataset()?, None);
+        let Data { train, validation, test, windows, target_scale, .. } = data;
+        let (validation, test) = (validation.as_ref(), test.as_ref());
+        let gauge = Gauge::new(&self.recipe, &*backend, target_scale.as_ref())?;
+        let memory = self.trainer(validation)?.memory(&network, &train.dataset()?, None);
         tell(Told::Memory(&memory))?;
         let memory_before = memory_now();
         let (mut records, mut failure) = (Vec::new(), None);
-        let mut trainer = self.trainer(data)?.callback(Watch {
+        let mut trainer = self.trainer(validation)?.callback(Watch {
             gauge: &gauge,
-            data,
+            validation,
+            test,
             progress,
             on_step: progress.on_step().map(|on_step| Box::new(on_step) as Box<_>),
             tell: &mut tell,
@@ -229,7 +233,14 @@ impl Job<'_> {
         if let Some(state) = state {
             trainer = trainer.resume(state);
         }
-        let history = trainer.fit(&mut network, &*backend, &data.train.dataset()?)?;
+        let history = match windows {
+            Some(windows) => {
+                // One window at a time.
+                *train = train.select(&[]);
+                trainer.fit_each(&mut network, &*backend, windows)?
+            }
+            None => trainer.fit(&mut network, &*backend, &train.dataset()?)?,
+        };
         let state = trainer.state().map(|state| (state.epoch, state.epoch_steps, state.stopped));
         drop(trainer);
         progress.finish();
@@ -256,15 +267,16 @@ impl Job<'_> {
         };
         if config.early_stopping.is_some() || records.is_empty() {
             // The network that is kept is that of another epoch, or an earlier part of the run has measured it.
-            last.validation = gauge.measure_some(&network, data.validation.as_ref())?;
-            last.test = gauge.measure_some(&network, data.test.as_ref())?;
+            last.validation = gauge.measure_some(&network, validation)?;
+            last.test = gauge.measure_some(&network, test)?;
         }
         // A sum of nothing would be −0.
         let seconds = records.iter().fold(0.0, |sum, record| sum + record.seconds);
+        let samples = records.iter().fold(0.0, |sum, record| sum + record.seconds * record.samples_per_s);
         let summary = Summary {
             last,
             epochs: history.len(),
-            samples_per_s: (data.train.len() * records.len()) as f64 / seconds.max(1e-9),
+            samples_per_s: samples / seconds.max(1e-9),
             seconds,
             backend: backend.name().to_owned(),
             isa: backend.isa().to_owned(),

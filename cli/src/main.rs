@@ -2,7 +2,7 @@
 //!
 //! What a user sees is told by `chainrule --help`. Here, from the outside in: `args` is the command line, `config` what flags and
 //! configuration files have in common, `plan` what `train` makes of both, `auto` what it chooses itself, `recipe` the network and
-//! the trainer, `source`, `table` and `arrays` what reads data, `part`, `data` and `preparation` what is made of them, `train` the command, `job` the run,
+//! the trainer, `source`, `table`, `arrays` and `windows` what reads data, `part`, `data` and `preparation` what is made of them, `train` the command, `job` the run,
 //! `run` its folder, `report` and `plot` what it tells, `predict` what reads the file it leaves.
 //!
 //! Exit codes: 0 for success, 1 for a failure while running, 2 for a command line or configuration that cannot be meant, 130
@@ -40,6 +40,7 @@ mod run;
 mod source;
 mod table;
 mod train;
+mod windows;
 
 use std::io::Write as _;
 use std::process::ExitCode;

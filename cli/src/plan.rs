@@ -115,7 +115,15 @@ impl Plan {
 
     /// The recipe for these data.
     pub(crate) fn recipe<T: Scalar>(&self, data: &Data<T>) -> Result<Recipe, Failure> {
-        let mut recipe = self.over(self.base(data.train.len(), data.task()))?;
+        let mut base = self.base(data.samples(), data.task());
+        if let Some(windows) = &data.windows {
+            base.trainer.epochs = base.trainer.epochs.saturating_mul(windows.count());
+        }
+        let mut recipe = self.over(base)?;
+        if data.windows.is_some() && recipe.trainer.l2 > 0.0 {
+            let message = "--l2 goes by the number of samples, which an epoch of a window does not have: expected --set weight-decay";
+            return Err(Failure::Usage(message.to_owned()));
+        }
         if matches!(data.task(), Task::Values(_)) && recipe.trainer.metrics.is_empty() {
             recipe.trainer.metrics = ["r2", "rmse", "mae"].map(str::to_owned).to_vec();
         }

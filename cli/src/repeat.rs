@@ -77,11 +77,11 @@ fn run(args: &PresetsArgs, preset: Preset, seed: u64) -> Result<Vec<Record>, Fai
     let source = Source::Mnist(preset.split());
     let section = DataSection { data_dir: args.data_dir.clone(), ..DataSection::default() };
     let wanted = Wanted { validation: 0.0, seed };
-    let data = source.load::<f32>(&section, &PreprocessingSection::default(), wanted)?;
+    let mut data = source.load::<f32>(&section, &PreprocessingSection::default(), wanted)?;
     let job = Job { recipe, machine: &args.machine };
     let progress = Progress::new(job.recipe.trainer.epochs, args.quiet, false);
     let keep = Keep { folder: &mut None, improvise: None };
-    let records = job.run(&data, &progress, keep, None, |_| Ok(()))?.records;
+    let records = job.run(&mut data, &progress, keep, None, |_| Ok(()))?.records;
     if !args.quiet {
         let last = last(preset.figure(), std::slice::from_ref(&records));
         let _ = writeln!(std::io::stderr(), "{} seed {seed}: last epoch {last}", preset.name());

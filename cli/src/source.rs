@@ -102,6 +102,10 @@ impl Source {
                 format!("{} has no weights of samples, found --sample-weights {weights}", self.name());
             return Err(Failure::Usage(message));
         }
+        if section.window.is_some() && !matches!(self, Self::Arrays(_)) {
+            let message = format!("--window is for arrays, two NPY files: {} is read at once", self.name());
+            return Err(Failure::Usage(message));
+        }
         let mut data = match self {
             Self::Digits => Data::labelled("digits", digits_split(wanted.seed), 8, DIGITS)?,
             Self::Mnist(split) => mnist_data(*split, section.data_dir.as_deref(), wanted.seed)?,

@@ -21,6 +21,7 @@ use crate::progress::Progress;
 use crate::recipe::{Recipe, Task, architecture};
 use crate::report::{human, human_memory, json_memory, json_record, json_summary};
 use crate::run::{self, RunFolder};
+use crate::windows::Windows;
 
 /// `chainrule train`.
 pub(crate) fn command(args: &TrainArgs) -> Result<(), Failure> {
@@ -62,9 +63,10 @@ fn train<T: Linked>(args: &TrainArgs, plan: &Plan) -> Result<(), Failure> {
         };
         writeln!(
             out,
-            "{}: {} samples to train{}{}\n{}, {} loss; {} at learning rate {}, {}; batch {}, λ {}, seed {}; {} on {} ({})",
+            "{}: {} samples to train{}{}{}\n{}, {} loss; {} at learning rate {}, {}; batch {}, λ {}, seed {}; {} on {} ({})",
             plan.source.name(),
-            data.train.len(),
+            data.samples(),
+            data.windows.as_ref().map(Windows::told).unwrap_or_default(),
             part(&data.test, "to test"),
             part(&data.validation, "for validation"),
             architecture(&config),
@@ -89,7 +91,7 @@ fn train<T: Linked>(args: &TrainArgs, plan: &Plan) -> Result<(), Failure> {
     let job = Job { recipe, machine: &plan.machine };
     let keep = Keep { folder: &mut folder, improvise: Some(&improvise) };
     let Outcome { mut network, records, history, summary } =
-        job.run(&data, &progress, keep, from, |told| match told {
+        job.run(&mut data, &progress, keep, from, |told| match told {
             Told::Memory(memory) if json => Ok(json_memory(&mut out, memory)?),
             Told::Memory(memory) if !quiet => Ok(human_memory(&mut out, memory)?),
             Told::Epoch(record) if json => Ok(json_record(&mut out, record)?),

@@ -1,5 +1,6 @@
 //! What data are, and what is done to them: the sections `[data]` and `[preprocessing]`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -70,6 +71,12 @@ pub(crate) struct DataSection {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) arrays: Vec<String>,
 
+    /// Train on two arrays (NPY) that may be larger than memory: on windows of so many MiB, shuffled, one an epoch. The last rows are held out
+    /// (those to test with are no more than a quarter of a window, unless their share is told); the first window tells how to scale them all
+    #[arg(long, value_name = "MIB")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) window: Option<NonZeroUsize>,
+
     /// Whether the first row holds names [default: auto]
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,6 +110,7 @@ impl DataSection {
             sample_weights: self.sample_weights.or(under.sample_weights),
             delimiter: self.delimiter.or(under.delimiter),
             arrays: or(self.arrays, under.arrays),
+            window: self.window.or(under.window),
             header: self.header.or(under.header),
             skip: self.skip.or(under.skip),
             data_dir: self.data_dir.or(under.data_dir),
