@@ -25,7 +25,7 @@ impl<T: Scalar> Trainer<'_, T> {
     /// all of them together are one data set is not known, so that [`Trainer::l2`] goes by the samples of an epoch.
     ///
     /// ```
-    /// use chainrule_core::{Activation, Dataset, EpochData, Error, Mse, Network, Sgd, Trainer};
+    /// use chainrule_core::{Activation, Dataset, EpochData, Error, MeanSquaredError, Network, Sgd, Trainer};
     /// use ndarray::Array2;
     ///
     /// /// y = 2x, of other x in each epoch.
@@ -47,8 +47,8 @@ impl<T: Scalar> Trainer<'_, T> {
     /// # use chainrule_naive::Naive;
     /// let mut network = Network::<f64>::builder(1).dense(1, Activation::Identity).build(1)?;
     /// let mut line = Line { x: Array2::zeros((1, 1)), y: Array2::zeros((1, 1)) };
-    /// let history =
-    ///     Trainer::new(Mse, Sgd::new(0.3)).epochs(50).batch_size(5).fit_each(&mut network, &Naive, &mut line)?;
+    /// let mut trainer = Trainer::new(MeanSquaredError, Sgd::new(0.3)).epochs(50).batch_size(5);
+    /// let history = trainer.fit_each(&mut network, &Naive, &mut line)?;
     /// assert_eq!(history.len(), 50);
     /// assert!((network.weights(0).unwrap()[[0, 0]] - 2.0).abs() < 1e-3);
     /// # Ok::<(), Error>(())
