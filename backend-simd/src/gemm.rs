@@ -107,7 +107,7 @@ pub(crate) unsafe fn product<T: Element>(
     let work = a.rows.saturating_mul(a.cols.max(1)).saturating_mul(b.cols);
     let ways = threads::ways(engine.threads, Grid::worth(&c, work / T::PER_NANOSECOND));
     if ways > 1 {
-        let grid = Grid::new(ways, &c);
+        let grid = Grid::new(ways, &c, driver::is_swept::<T>(a, b, 2));
         threads::parallel_for(grid.parts(), &|part| {
             // SAFETY: the caller's contract; parts of C do not overlap.
             unsafe { serial(&product.part(&grid, part), dot) };
@@ -122,7 +122,9 @@ pub(crate) unsafe fn product<T: Element>(
 ///
 /// C is cut first across the axis along which it is contiguous. In a training step that is the axis of a layer's outputs, for
 /// the forward product as for the update of the weights, so that a thread meets the weights again that it wrote itself: to
-/// fetch them from the cache of another core would cost more than the products of a small layer.
+/// fetch them from the cache of another core would cost more than the products of a small layer. Where C is too large for a cache
+/// and walked through in the order of memory, it is cut across that: what is fetched ahead of a piece of a row would be taken
+/// from the thread that writes the next piece.
 struct Grid {
     rows: usize,
     cols: usize,
@@ -136,7 +138,7 @@ const WIDE: usize = 32;
 
 impl Grid {
     /// About `ways` parts of C.
-    fn new<T>(ways: usize, c: &MatMut<T>) -> Self {
+    fn new<T>(ways: usize, c: &MatMut<T>, is_swept: bool) -> Self {
         let steps = |along: usize, across: usize| {
             let along_parts = ways.min(along.div_ceil(WIDE));
             let across_parts = (ways / along_parts).clamp(1, across.div_ceil(8));
@@ -144,11 +146,11 @@ impl Grid {
                 along.div_ceil(along_parts).next_multiple_of(if along_parts == 1 { 1 } else { 16 });
             (along_step, across.div_ceil(across_parts))
         };
-        let (row_step, col_step) = if is_upright(c) {
-            steps(c.rows, c.cols)
-        } else {
+        let (row_step, col_step) = if is_upright(c) == is_swept {
             let (col_step, row_step) = steps(c.cols, c.rows);
             (row_step, col_step)
+        } else {
+            steps(c.rows, c.cols)
         };
         Self { rows: c.rows, cols: c.cols, row_parts: c.rows.div_ceil(row_step), row_step, col_step }
     }

@@ -44,7 +44,7 @@ impl Plan {
         let awkward = |stride: isize| (stride.unsigned_abs() * size).is_multiple_of(2048);
         let bytes = |rows: usize, cols: usize| rows * cols * size;
         let tiles = m / L::MR;
-        let sweep = k <= FEW && m > 1 && bytes(m, n) > caches.l2 / 4;
+        let sweep = is_swept(a, b, 4);
         let copy_b = b.col != 1
             || k > 8
                 && (tiles > 4 && bytes(k, n) > 2 * caches.l2 || tiles >= 16 && bytes(k, n) > caches.l2 / 2);
@@ -65,6 +65,13 @@ impl Plan {
         let mc = if copy_a { equal_share(m, within((caches.l3 / 4).min(8 << 20), L::MR) * L::MR) } else { m };
         Self { mc, kc, nc, copy_a, copy_b, sweep: sweep && !copy_b }
     }
+}
+
+/// Whether C = A B is so large, more than a share of the second-level cache, and its sums so short that it is best walked through as it
+/// lies in memory.
+pub(super) fn is_swept<T: Element>(a: MatRef<T>, b: MatRef<T>, share: usize) -> bool {
+    let bytes = a.rows.saturating_mul(b.cols).saturating_mul(size_of::<T>());
+    a.cols <= FEW && a.rows > 1 && bytes > Caches::get().l2 / share
 }
 
 /// Up to this k a large C takes longer to fetch and to store than A and B.
