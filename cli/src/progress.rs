@@ -1,6 +1,6 @@
 //! What is shown while a network is trained: a bar on a terminal, else a line per epoch. All of it goes to standard error.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::report::{Record, headline};
 /// How often the bar's text is made anew.
 const REFRESH: Duration = Duration::from_millis(100);
 
-/// About so many lines tell of a long run.
+/// About so many lines tell of a long run, above the bar as well.
 const LINES: usize = 50;
 
 /// Shows how far the training has come.
@@ -21,6 +21,8 @@ pub(crate) struct Progress {
     show: Show,
     epochs: usize,
     begun: Instant,
+    /// The part of the run that was done before, where it goes on.
+    before: OnceCell<f64>,
     /// Of the epochs so far, for the curve.
     losses: RefCell<Vec<f64>>,
 }
@@ -48,34 +50,42 @@ impl Progress {
         } else {
             Show::Nothing
         };
-        Self { show, epochs, begun: Instant::now(), losses: RefCell::default() }
+        Self { show, epochs, begun: Instant::now(), before: OnceCell::new(), losses: RefCell::default() }
     }
 
     /// What is to be called after each step, if anything: with the epoch, and the samples of it that are done and all in all.
     pub(crate) fn on_step(&self) -> Option<impl FnMut(usize, usize, usize) + use<>> {
         let Show::Bar(bar) = &self.show else { return None };
         let (bar, epochs, begun) = (bar.clone(), self.epochs, self.begun);
-        let (mut shown, mut epoch_shown, mut epoch_begun) = (Instant::now(), 0, Instant::now());
+        let mut shown: Option<(Instant, usize)> = None;
+        let mut first = None;
         Some(move |epoch: usize, done: usize, all: usize| {
-            let now = Instant::now();
-            if epoch != epoch_shown {
-                (epoch_shown, epoch_begun) = (epoch, now);
-                bar.set_length(all as u64);
-            } else if now - shown < REFRESH {
+            let (now, so_far) = (Instant::now(), (epoch - 1).saturating_mul(all).saturating_add(done));
+            // What the first step took is not known.
+            let Some((then, before)) = shown else {
+                shown = Some((now, so_far));
+                return;
+            };
+            if now - then < REFRESH {
                 return;
             }
-            shown = now;
-            let rate = done as f64 / (now - epoch_begun).as_secs_f64().max(1e-9);
-            let fraction = ((epoch - 1) as f64 + done as f64 / all.max(1) as f64) / epochs.max(1) as f64;
-            let left = left(begun.elapsed(), fraction);
+            shown = Some((now, so_far));
+            let (rate, whole) =
+                (per_second(so_far.saturating_sub(before), now - then), epochs.saturating_mul(all));
+            let from = *first.get_or_insert(before as f64 / whole.max(1) as f64);
+            let left = left(begun.elapsed(), from, so_far as f64 / whole.max(1) as f64);
+            bar.set_length(whole as u64);
             bar.set_prefix(format!("epoch {epoch}/{epochs}, {} samples/s, {left} left", count(rate)));
-            bar.set_position(done as u64);
+            bar.set_position(so_far as u64);
         })
     }
 
     /// After each epoch.
     pub(crate) fn epoch(&self, record: &Record) {
-        let left = left(self.begun.elapsed(), record.epoch as f64 / self.epochs.max(1) as f64);
+        let part = |epoch: usize| epoch as f64 / self.epochs.max(1) as f64;
+        let before = *self.before.get_or_init(|| part(record.epoch.saturating_sub(1)));
+        let left = left(self.begun.elapsed(), before, part(record.epoch));
+        let is_told = record.epoch.is_multiple_of(self.epochs.div_ceil(LINES).max(1));
         let held_out =
             record.parts().skip(1).last().map(|(name, part)| format!(", {name} loss {:.4}", part.loss));
         let line = format!(
@@ -92,13 +102,14 @@ impl Progress {
             Show::Bar(bar) => {
                 let mut losses = self.losses.borrow_mut();
                 losses.push(record.parts().last().map_or(f64::NAN, |(_, part)| part.loss));
-                bar.println(line);
+                if is_told {
+                    bar.println(line);
+                }
                 bar.set_message(curve(&losses));
             }
-            Show::Lines if !record.epoch.is_multiple_of(self.epochs.div_ceil(LINES).max(1)) => {}
             // A reader of stderr that has left is no reason to stop.
-            Show::Lines => drop(writeln!(std::io::stderr(), "{line}, {left} left")),
-            Show::Nothing => {}
+            Show::Lines if is_told => drop(writeln!(std::io::stderr(), "{line}, {left} left")),
+            Show::Lines | Show::Nothing => {}
         }
     }
 
@@ -116,9 +127,14 @@ impl Drop for Progress {
     }
 }
 
-fn left(elapsed: Duration, fraction: f64) -> HumanDuration {
-    let seconds = elapsed.as_secs_f64() * (1.0 - fraction) / fraction.max(1e-9);
+/// The time that is left of a run, of which the time so far went from one part of it to another.
+fn left(elapsed: Duration, from: f64, to: f64) -> HumanDuration {
+    let seconds = elapsed.as_secs_f64() * (1.0 - to) / (to - from).max(1e-9);
     HumanDuration(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX))
+}
+
+fn per_second(samples: usize, time: Duration) -> f64 {
+    samples as f64 / time.as_secs_f64().max(1e-9)
 }
 
 /// The widest curve.
@@ -145,6 +161,14 @@ pub(crate) fn count(number: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_of_a_run_that_goes_on_goes_by_its_own_time() {
+        let ten = Duration::from_secs(10);
+        assert_eq!(left(ten, 0.0, 0.25).to_string(), "30 seconds");
+        assert_eq!(left(ten, 0.5, 0.75).to_string(), "10 seconds");
+        assert_eq!(left(ten, 0.5, 1.0).to_string(), "0 seconds");
+    }
 
     #[test]
     fn a_curve_falls_as_the_losses_do() {
