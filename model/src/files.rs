@@ -15,7 +15,7 @@ const UNFINISHED: &str = ".chainrule-";
 /// `path` lies the old file or the new one.
 ///
 /// # Errors
-/// [`Error::File`], with the old file as it was.
+/// [`Error::File`], with the old file as it was; [`Error::Unfit`] where something else than a file lies there.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let failure = |cause| Error::writing(path, cause);
     let mut file = beside(path)?;
@@ -28,11 +28,8 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Fails if a file could not be written to `path`: better now than after an hour of training.
 ///
 /// # Errors
-/// [`Error::File`]; [`Error::Unfit`] for a folder, or a path without a file's name.
+/// [`Error::File`]; [`Error::Unfit`] for a folder, a device or a pipe, or a path without a file's name.
 pub fn check_writable(path: &Path) -> Result<()> {
-    if path.is_dir() {
-        return Err(Error::unfit(path.display().to_string(), "a folder", "a file to write"));
-    }
     if path.file_name().is_none() {
         return Err(Error::unfit(format!("`{}`", path.display()), "no file's name", "a file to write"));
     }
@@ -63,8 +60,15 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(failure)
 }
 
-/// A new file in the folder of `path`, with the permissions that any new file gets.
+/// A new file in the folder of `path`, with the permissions that any new file gets. It could take the place of whatever is there, and shall
+/// not take that of the system's /dev/null.
 fn beside(path: &Path) -> Result<NamedTempFile> {
+    if let Ok(there) = fs::metadata(path)
+        && !there.is_file()
+    {
+        let found = if there.is_dir() { "a folder" } else { "a device or a pipe" };
+        return Err(Error::unfit(path.display().to_string(), found, "a file to write"));
+    }
     let mut builder = Builder::new();
     builder.prefix(UNFINISHED);
     #[cfg(unix)]
@@ -81,4 +85,33 @@ fn folder_of(path: &Path) -> &Path {
 /// Makes a renaming in the folder last through a loss of power, where folders can be opened.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{FileTypeExt as _, symlink};
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn what_is_no_file_stays_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let _listener = UnixListener::bind(&path).unwrap();
+        let link = folder.path().join("link");
+        symlink(&path, &link).unwrap();
+        for path in [&path, &link] {
+            for result in [check_writable(path), write_atomically(path, b"bytes")] {
+                let message = result.unwrap_err().to_string();
+                assert!(message.contains("found a device or a pipe, expected a file to write"), "{message}");
+            }
+            assert!(fs::metadata(path).unwrap().file_type().is_socket());
+        }
+        let message = write_atomically(folder.path(), b"bytes").unwrap_err().to_string();
+        assert!(message.contains("found a folder, expected a file to write"), "{message}");
+        let file = folder.path().join("file");
+        write_atomically(&file, b"one").unwrap();
+        write_atomically(&file, b"two").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"two");
+    }
 }
