@@ -47,9 +47,9 @@ pub(crate) unsafe trait Lane: Copy + 'static {
     unsafe fn mul_add(self, b: Self, c: Self) -> Self;
     /// `c − self · b`, rounded once where `FUSED`.
     unsafe fn neg_mul_add(self, b: Self, c: Self) -> Self;
-    /// The larger; `other` where either is NaN (the rule of `maxps`).
+    /// The larger; `other` where either is NaN or both are zeros (the rule of `maxps`).
     unsafe fn max(self, other: Self) -> Self;
-    /// The smaller; `other` where either is NaN (the rule of `minps`).
+    /// The smaller; `other` where either is NaN or both are zeros (the rule of `minps`).
     unsafe fn min(self, other: Self) -> Self;
 
     unsafe fn lt(self, other: Self) -> Self::Mask;

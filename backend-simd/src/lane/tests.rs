@@ -183,9 +183,9 @@ check!(f32_operations, f32, 23, 127);
 check!(f64_operations, f64, 52, 1023);
 
 #[test]
-fn max_and_min_choose_the_second_operand_at_nan() {
+fn max_and_min_choose_the_second_operand_at_nan_and_between_zeros() {
     for isa in Isa::available() {
-        for (a, b) in [(f32::NAN, 2.0), (2.0, f32::NAN)] {
+        for (a, b) in [(f32::NAN, 2.0), (2.0, f32::NAN), (0.0, -0.0), (-0.0, 0.0)] {
             let kernel = Operations { a: [a; 16], b: [b; 16], c: [0.0; 16] };
             let (_, _, results) = Ready::new(isa).unwrap().dispatch(kernel);
             for (name, result) in results.into_iter().filter(|(name, _)| matches!(*name, "max" | "min")) {

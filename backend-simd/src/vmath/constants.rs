@@ -28,17 +28,17 @@ pub(crate) trait Real: Element {
     const ROUNDER: Self;
     /// 1/ln 2.
     const LOG2_E: Self;
-    /// −1/(2 ln 2).
-    const MINUS_HALF_LOG2_E: Self;
+    /// −1/(4 ln 2).
+    const MINUS_QUARTER_LOG2_E: Self;
     /// ln 2 with so few digits that its product with any exponent is exact.
     const LN_2_HIGH: Self;
     /// ln 2 − [`Real::LN_2_HIGH`].
     const LN_2_LOW: Self;
-    /// 2 ln 2 as far as this type holds it.
-    const TWO_LN_2: Self;
-    /// [`Real::TWO_LN_2`] in two parts, the first short as in [`Real::LN_2_HIGH`].
-    const TWO_LN_2_HIGH: Self;
-    const TWO_LN_2_LOW: Self;
+    /// 4 ln 2 as far as this type holds it.
+    const FOUR_LN_2: Self;
+    /// [`Real::FOUR_LN_2`] in two parts, the first short as in [`Real::LN_2_HIGH`].
+    const FOUR_LN_2_HIGH: Self;
+    const FOUR_LN_2_LOW: Self;
     /// Keeps the upper half of the digits, so that the square is exact.
     const UPPER: Self;
 
@@ -67,8 +67,8 @@ pub(crate) trait Real: Element {
     const EXP_DROPPED: &'static [Self];
     /// All coefficients of eʳ.
     const EXP_ALL: &'static [Self];
-    /// The coefficients −½, … of (e^(−r/2) − 1)/r ≈ −½ + r (…).
-    const EXP_HALF: &'static [Self];
+    /// The coefficients −¼, … of (e^(−r/4) − 1)/r ≈ −¼ + r (…).
+    const EXP_QUARTER: &'static [Self];
     /// h with y coth(y/2) ≈ 2 + y² h(y²) on 0 ≤ y ≤ ln 2 / 2 + [`Real::TANH_BIAS`].
     const COTH: &'static [Self];
     /// R with ln((1 + s)/(1 − s)) ≈ 2 s + s³ R(s²), for |s| ≤ (√2 − 1)/(√2 + 1), which m from √½ to √2 needs.
@@ -77,14 +77,13 @@ pub(crate) trait Real: Element {
     const LN_1P: &'static [Self];
     /// k in [`Real::GELU`].
     const GELU_POLE: Self;
-    /// About 1/(t + k) for t up to [`Real::GELU_NEAR`].
-    const GELU_LOST: Self;
+    /// Up to this t, what t + k loses by rounding is made up for; the sum of both is exact.
     const GELU_NEAR: Self;
     /// c in [`Real::GELU`].
     const GELU_CENTRE: Self;
     /// P times [`Real::DROP`], with Φ(−t) ≈ e^(−t²/2) P(c − w)/(t + k), w = t/(t + k), for 0 ≤ t ≤ [`Real::GELU_MAX`].
     ///
-    /// The range reduction takes [`Real::TWO_LN_2`] for 2 ln 2 without correcting it; its error ε relative to that
+    /// The range reduction takes [`Real::FOUR_LN_2`] for 4 ln 2 without correcting it; its error ε relative to that
     /// multiplies the result by e^(ε t²/2), which P makes up for.
     const GELU: &'static [Self];
     /// 1/√(2π).
@@ -120,17 +119,17 @@ macro_rules! rescaled {
 /// Error 2^−28.3 relative to eʳ.
 const EXP_32: &[f32] = &[4.999_999_4e-1, 1.666_652_1e-1, 4.166_826_6e-2, 8.368_686e-3, 1.382_099_9e-3];
 
-/// Error 2^−25.4.
+/// Error 2^−25.7.
 const GELU_32: [f32; 9] = [
-    7.900_753_6e-1,
-    1.097_006_7,
-    8.825_861e-1,
-    2.053_615_3e-1,
-    -2.686_953_8e-1,
-    -1.274_625_8e-1,
-    1.450_975e-1,
-    4.821_822_4e-2,
-    -8.285_87e-2,
+    9.244_222e-1,
+    1.608_239_5,
+    1.974_298_8,
+    1.587_763_8,
+    6.019_028e-1,
+    -2.136_881_5e-1,
+    -2.986_126_8e-1,
+    2.548_948e-2,
+    1.166_207_8e-1,
 ];
 
 impl Real for f32 {
@@ -147,12 +146,12 @@ impl Real for f32 {
 
     const ROUNDER: Self = 12_582_912.0;
     const LOG2_E: Self = std::f32::consts::LOG2_E;
-    const MINUS_HALF_LOG2_E: Self = -0.5 * std::f32::consts::LOG2_E;
+    const MINUS_QUARTER_LOG2_E: Self = -0.25 * std::f32::consts::LOG2_E;
     const LN_2_HIGH: Self = 355.0 / 512.0;
     const LN_2_LOW: Self = -2.121_944_4e-4;
-    const TWO_LN_2: Self = 2.0 * std::f32::consts::LN_2;
-    const TWO_LN_2_HIGH: Self = 2.0 * Self::LN_2_HIGH;
-    const TWO_LN_2_LOW: Self = 2.0 * std::f32::consts::LN_2 - 2.0 * Self::LN_2_HIGH;
+    const FOUR_LN_2: Self = 4.0 * std::f32::consts::LN_2;
+    const FOUR_LN_2_HIGH: Self = 4.0 * Self::LN_2_HIGH;
+    const FOUR_LN_2_LOW: Self = 4.0 * std::f32::consts::LN_2 - 4.0 * Self::LN_2_HIGH;
     const UPPER: Self = f32::from_bits(0xFFFF_F000);
 
     const EXP_MAX: Self = 89.0;
@@ -166,7 +165,7 @@ impl Real for f32 {
 
     const EXP_DROPPED: &'static [Self] = rescaled!(f32, EXP_32, 1.0, f32::DROP, from 0);
     const EXP_ALL: &'static [Self] = rescaled!(f32, EXP_32, 1.0, 1.0, from 0);
-    const EXP_HALF: &'static [Self] = rescaled!(f32, EXP_32, -0.5, 1.0, from 1);
+    const EXP_QUARTER: &'static [Self] = rescaled!(f32, EXP_32, -0.25, 1.0, from 1);
     const TANH_BIAS: Self = 0.165;
     /// Error 2^−28.2 relative to eʳ.
     const EXP_BIASED: &'static [Self] =
@@ -178,10 +177,9 @@ impl Real for f32 {
     /// Error 2^−30.4.
     const LN_1P: &'static [Self] =
         &[6.666_667_5e-1, 3.999_887_7e-1, 2.861_688_4e-1, 2.142_766_3e-1, 2.430_092_5e-1];
-    const GELU_POLE: Self = 2.890_625;
-    const GELU_LOST: Self = 0.25;
-    const GELU_NEAR: Self = 1.125;
-    const GELU_CENTRE: Self = 0.4375;
+    const GELU_POLE: Self = 3.796_875;
+    const GELU_NEAR: Self = 0.906_25;
+    const GELU_CENTRE: Self = 0.375;
     const GELU: &'static [Self] = &{
         let (mut c, mut i) = (GELU_32, 0);
         while i < c.len() {
@@ -253,12 +251,12 @@ impl Real for f64 {
 
     const ROUNDER: Self = 6_755_399_441_055_744.0;
     const LOG2_E: Self = std::f64::consts::LOG2_E;
-    const MINUS_HALF_LOG2_E: Self = -0.5 * std::f64::consts::LOG2_E;
+    const MINUS_QUARTER_LOG2_E: Self = -0.25 * std::f64::consts::LOG2_E;
     const LN_2_HIGH: Self = 0.693_147_180_560_117_7;
     const LN_2_LOW: Self = -1.723_944_452_561_483_5e-13;
-    const TWO_LN_2: Self = 2.0 * std::f64::consts::LN_2;
-    const TWO_LN_2_HIGH: Self = 2.0 * Self::LN_2_HIGH;
-    const TWO_LN_2_LOW: Self = 2.0 * std::f64::consts::LN_2 - 2.0 * Self::LN_2_HIGH;
+    const FOUR_LN_2: Self = 4.0 * std::f64::consts::LN_2;
+    const FOUR_LN_2_HIGH: Self = 4.0 * Self::LN_2_HIGH;
+    const FOUR_LN_2_LOW: Self = 4.0 * std::f64::consts::LN_2 - 4.0 * Self::LN_2_HIGH;
     const UPPER: Self = f64::from_bits(0xFFFF_FFFF_F800_0000);
 
     const EXP_MAX: Self = 710.0;
@@ -272,7 +270,7 @@ impl Real for f64 {
 
     const EXP_DROPPED: &'static [Self] = rescaled!(f64, EXP_64, 1.0, f64::DROP, from 0);
     const EXP_ALL: &'static [Self] = rescaled!(f64, EXP_64, 1.0, 1.0, from 0);
-    const EXP_HALF: &'static [Self] = rescaled!(f64, EXP_64, -0.5, 1.0, from 1);
+    const EXP_QUARTER: &'static [Self] = rescaled!(f64, EXP_64, -0.25, 1.0, from 1);
     const TANH_BIAS: Self = 0.165;
     /// Error 2^−60.8 relative to eʳ.
     const EXP_BIASED: &'static [Self] = &[
@@ -325,8 +323,7 @@ impl Real for f64 {
         0.159_337_391_113_718_8,
     ];
     const GELU_POLE: Self = 4.75;
-    const GELU_LOST: Self = 0.1875;
-    const GELU_NEAR: Self = 3.25;
+    const GELU_NEAR: Self = 0.75;
     const GELU_CENTRE: Self = 0.5;
     const GELU: &'static [Self] = &{
         let (mut c, mut i) = (GELU_64, 0);
