@@ -65,6 +65,10 @@ pub(crate) fn load<T: Scalar>(
         Answers::Classes(labels) => labels.iter().max().map_or(0, |most| most + 1),
         Answers::Values(_) => 0,
     };
+    if section.task.is_none() && classes > all.len() {
+        let found = format!("whole numbers up to {} as targets of {} rows", classes - 1, all.len());
+        return Err(Failure::unfit(first.display().to_string(), found, "to be told by --task what they are"));
+    }
     let test = match second {
         Some((path, part)) => Some(alike(path, part, classes, &all)?),
         None => None,

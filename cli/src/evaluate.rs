@@ -13,13 +13,14 @@ use crate::args::EvaluateArgs;
 use crate::failure::Failure;
 use crate::known::{Known, Rows, Truth};
 use crate::report::{percent, right_aligned, table};
+use crate::run;
 
 /// A confusion matrix of more classes is not printed for people.
 const MOST_CLASSES: usize = 12;
 
 /// `chainrule evaluate`.
 pub(crate) fn command(args: &EvaluateArgs) -> Result<(), Failure> {
-    let model = Model::read(&args.model)?;
+    let model = run::open(&args.model)?;
     args.machine.install(|| match model.element_type() {
         ElementType::F64 => measure::<f64>(args, &model),
         _ => measure::<f32>(args, &model),

@@ -11,10 +11,11 @@ use serde_json::json;
 use crate::args::ExportArgs;
 use crate::failure::Failure;
 use crate::known::Known;
+use crate::run;
 
 /// `chainrule export`.
 pub(crate) fn command(args: &ExportArgs) -> Result<(), Failure> {
-    let model = Model::read(&args.model)?;
+    let model = run::open(&args.model)?;
     check_writable(&args.onnx)?;
     let bytes = match model.element_type() {
         ElementType::F64 => onnx::<f64>(&model)?,

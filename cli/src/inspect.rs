@@ -12,10 +12,11 @@ use crate::known::Known;
 use crate::progress::count;
 use crate::recipe::architecture;
 use crate::report::{memory, right_aligned, table};
+use crate::run;
 
 /// `chainrule inspect`.
 pub(crate) fn command(args: &InspectArgs) -> Result<(), Failure> {
-    let model = Model::read(&args.model)?;
+    let model = run::open(&args.model)?;
     match model.element_type() {
         ElementType::F64 => inspect::<f64>(args, &model),
         _ => inspect::<f32>(args, &model),

@@ -13,10 +13,11 @@ use serde_json::{Map, Value, json};
 use crate::args::{PredictArgs, Rendering};
 use crate::failure::Failure;
 use crate::known::{Known, Truth};
+use crate::run;
 
 /// `chainrule predict`.
 pub(crate) fn command(args: &PredictArgs) -> Result<(), Failure> {
-    let model = Model::read(&args.model)?;
+    let model = run::open(&args.model)?;
     args.machine.install(|| match model.element_type() {
         ElementType::F64 => to_somewhere::<f64>(args, &model),
         _ => to_somewhere::<f32>(args, &model),

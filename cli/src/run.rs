@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chainrule::{Callback, Epoch, Network, RunState, Scalar, Step};
-use chainrule_model::{Checkpoint, Checkpointer, Description, write_atomically};
+use chainrule_model::{Checkpoint, Checkpointer, Description, Model, write_atomically};
 use chainrule_report::{EventWriter, Metrics, Run, RunReport};
 
 use crate::config::{Config, OutputSection};
@@ -23,6 +23,16 @@ const CHECKPOINTS: Duration = Duration::from_secs(10);
 /// The configuration in a run's folder.
 pub(crate) fn config(run: &Path) -> PathBuf {
     folder(run).join("config.toml")
+}
+
+/// The trained network in a folder.
+fn model(folder: &Path) -> PathBuf {
+    folder.join("model.safetensors")
+}
+
+/// Reads the file of a network, or that of a run whose folder is given.
+pub(crate) fn open(path: &Path) -> Result<Model, Failure> {
+    Ok(if path.is_dir() { Model::read(model(path)) } else { Model::read(path) }?)
 }
 
 /// Where a run lies: a mere name is one below `runs`.
@@ -108,7 +118,7 @@ impl RunFolder {
 
     /// The file of the trained network.
     pub(crate) fn model(&self) -> PathBuf {
-        self.path.join("model.safetensors")
+        model(&self.path)
     }
 
     /// After a step.

@@ -67,6 +67,19 @@ fn archives_are_trained_on_measured_and_predicted() {
 }
 
 #[test]
+fn whole_numbers_that_are_hardly_classes_have_to_be_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let x = npy(&at("x.npy"), &points(100).0);
+    let prices: Array1<i64> = (0..100).map(|row| 1000 + 150 * (row % 37)).collect();
+    prices.write_npy(File::create(at("y.npy")).unwrap()).unwrap();
+    let y = at("y.npy").to_str().unwrap().to_owned();
+    refused(&["train", &x, &y], 1, &["x.npy", "whole numbers up to 6400 as targets of 100 rows", "--task"]);
+    let (_, summary) = json(&["train", &x, &y, "--task", "regression", "--epochs", "1"]);
+    assert!(summary["test_r2"].is_f64(), "{summary}");
+}
+
+#[test]
 fn inputs_and_targets_may_lie_in_two_files() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);

@@ -140,7 +140,7 @@ fn what_is_no_model_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     refused(&["predict", &at("none")], 1, &["none: cannot be read"]);
-    refused(&["predict", folder.path().to_str().unwrap()], 1, &["no regular file"]);
+    refused(&["predict", folder.path().to_str().unwrap()], 1, &["model.safetensors", "cannot be read"]);
     let text = file(folder.path(), "text", "a,b,c\n");
     refused(&["predict", &text], 1, &["text: found ", "safetensors"]);
     let empty = file(folder.path(), "empty", "");

@@ -58,6 +58,10 @@ fn a_run_leaves_a_folder() {
         assert!(events.windows(tag.len()).any(|window| window == tag.as_bytes()), "{tag}");
     }
     assert!(run("rents").contains("there is a run already"));
+    // The folder stands for its network.
+    let of = |model: &Path| stdout(&["predict", model.to_str().unwrap(), &data]);
+    assert_eq!(of(&path), of(&path.join("model.safetensors")));
+    refused(&["inspect", here], 1, &["model.safetensors", "cannot be read"]);
 
     // Its configuration says all that was settled: another run by it is the same.
     let config = path.join("config.toml");

@@ -145,11 +145,23 @@ impl fmt::Display for Position {
 pub(crate) fn shortened(text: &str) -> String {
     const LONGEST: usize = 40;
     let mut characters = text.chars();
-    let mut short: String = characters.by_ref().take(LONGEST).flat_map(char::escape_debug).collect();
+    let mut short = escaped(characters.by_ref().take(LONGEST));
     if characters.next().is_some() {
         short.push('…');
     }
     short
+}
+
+/// Control characters as a programmer writes them; quotation marks as they are.
+fn escaped(text: impl Iterator<Item = char>) -> String {
+    let mut escaped = String::new();
+    for character in text {
+        match character {
+            '"' | '\'' => escaped.push(character),
+            _ => escaped.extend(character.escape_debug()),
+        }
+    }
+    escaped
 }
 
 /// `text` as a message quotes it.
@@ -161,8 +173,8 @@ pub(crate) fn quoted(text: &str) -> String {
 pub(crate) fn shortened_list(list: &str) -> String {
     const LONGEST: usize = 120;
     match list.char_indices().nth(LONGEST) {
-        None => list.escape_debug().to_string(),
-        Some((cut, _)) => format!("{}…", list[..cut].escape_debug()),
+        None => escaped(list.chars()),
+        Some((cut, _)) => format!("{}…", escaped(list[..cut].chars())),
     }
 }
 
@@ -178,6 +190,7 @@ mod tests {
     #[test]
     fn long_and_odd_values_are_cut_and_escaped() {
         assert_eq!(quoted("a\tb\0"), "`a\\tb\\0`");
+        assert_eq!(quoted("it's \"so\""), "`it's \"so\"`");
         assert_eq!(quoted(&"é".repeat(41)), format!("`{}…`", "é".repeat(40)));
         assert_eq!(quoted(""), "nothing");
     }

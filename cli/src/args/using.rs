@@ -54,7 +54,7 @@ Examples:
 Columns are found by their names where the table has a header, else by their order. CSV and JSON lines have `class` first, then p_CLASS (or \
 output_CLASS where outputs are no probabilities); of numbers to predict, their names. An NPY file has the outputs alone, rows × outputs.")]
 pub(crate) struct PredictArgs {
-    /// The file with the network
+    /// The file with the network, or the folder of a run
     pub(crate) model: PathBuf,
 
     #[command(flatten)]
@@ -107,7 +107,7 @@ Examples:
   chainrule evaluate digits.model digits --json
   chainrule evaluate rents.model test.csv --metrics rmse,mae")]
 pub(crate) struct EvaluateArgs {
-    /// The file with the network
+    /// The file with the network, or the folder of a run
     pub(crate) model: PathBuf,
 
     #[command(flatten)]
@@ -127,7 +127,7 @@ pub(crate) struct EvaluateArgs {
 /// Tell what a file of a network holds: layers, shapes, parameters, memory, operations.
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// The file with the network, or a checkpoint
+    /// The file with the network, a checkpoint, or the folder of a run
     pub(crate) model: PathBuf,
 
     #[command(flatten)]
@@ -143,7 +143,7 @@ Examples:
 The file computes what the network does, with what is done to numbers before it: onnxruntime and others run it. Inputs are the columns that \
 `chainrule inspect` lists, categories as 0 and 1. Model files themselves are safetensors, which PyTorch reads.")]
 pub(crate) struct ExportArgs {
-    /// The file with the network
+    /// The file with the network, or the folder of a run
     pub(crate) model: PathBuf,
 
     /// The file to write, in ONNX's format
