@@ -22,8 +22,22 @@ const FEWEST: usize = 64;
 /// forward product on: to fetch them from the cache of another core would cost more than the products.
 const SUMS: usize = 8;
 
+/// Multiply-adds from which the forward product of a small batch is computed as the sum of two.
+const DEEP: usize = 1 << 20;
+
 /// Most multiply-adds of a product alone that is better off without a plan.
 const TINY: usize = 1 << 12;
+
+/// Whether X W is computed as the sum of two products: for batches that are small beside the weights, if those of one input are
+/// adjacent in memory. Decided by shapes and strides alone.
+fn is_deep<T>(x: MatRef<T>, w: MatRef<T>) -> bool {
+    let (rows, depth, cols) = (x.rows, x.cols, w.cols);
+    w.col == 1
+        && rows > 1
+        && 4 * rows <= depth
+        && rows.saturating_mul(depth).saturating_mul(cols) >= DEEP
+        && !gemm::is_dot(x, w)
+}
 
 /// A vector as a matrix of one row.
 pub(crate) fn row<T: Copy>(x: &ArrayRef1<T>) -> MatRef<T> {
@@ -115,6 +129,10 @@ impl Engine {
                 return;
             }
         }
+        if is_deep(x, w) {
+            // SAFETY: as above.
+            return unsafe { self.forward_in_halves(x, w, bias, g, z, a) };
+        }
         self.by_rows(x, w, &|engine, row, rows| {
             let part = |m: MatRef<T>| m.block(row, 0, rows, m.cols);
             let part_mut = |m: MatMut<T>| m.block(row, 0, rows, m.cols);
@@ -149,6 +167,73 @@ impl Engine {
         unsafe {
             gemm::product(self, x, w, Update::Replace, a, if nothing { None } else { Some(&epilogue) });
         };
+    }
+
+    /// [`Engine::forward`] as the sum of the products of both halves of X and W. Two threads have a half of W each, the one that
+    /// they write in [`Engine::dense_gradient`]: to take the other's from its cache costs more than to add the halves.
+    ///
+    /// # Safety
+    ///
+    /// The views are valid and of fitting shapes.
+    unsafe fn forward_in_halves<T: Real + Scalar>(
+        self,
+        x: MatRef<T>,
+        w: MatRef<T>,
+        bias: Option<MatRef<T>>,
+        g: Activation,
+        z: Option<MatMut<T>>,
+        a: MatMut<T>,
+    ) {
+        let (rows, depth, cols) = (x.rows, x.cols, w.cols);
+        let first = gemm::share(depth, 2);
+        let half = |part: usize| {
+            let (from, len) = if part == 0 { (0, first) } else { (first, depth - first) };
+            (x.block(0, from, rows, len), w.block(from, 0, len, cols))
+        };
+        let alone = Self { threads: 1, ..self };
+        let finish = move |row: usize, col: usize, c: MatMut<T>| {
+            let bias = bias.map(|b| b.block(row, col, c.rows, c.cols));
+            let z = z.map(|z| z.block(row, col, c.rows, c.cols));
+            // SAFETY: the block lies inside of A, and no two blocks overlap.
+            unsafe { elementwise::finish_forward(alone, g, bias, z, c) }
+        };
+        let ways = threads::ways(self.threads, rows.saturating_mul(depth) / T::PER_NANOSECOND * cols);
+        let (x_0, w_0) = half(0);
+        let (x_1, w_1) = half(1);
+        if ways == 1 {
+            let add = Update::Blend { alpha: T::of(1.0), beta: T::of(1.0) };
+            let epilogue = move |Block { row, col, c }: Block<T>| finish(row, col, c);
+            // SAFETY: the caller's contract; the first product writes all of A.
+            unsafe {
+                gemm::product(alone, x_0, w_0, Update::Replace, a, None);
+                gemm::product(alone, x_1, w_1, add, a, Some(&epilogue));
+            }
+            return;
+        }
+        Buffer::with(rows * cols, |space: *mut T| {
+            let other = MatMut { ptr: space, rows, cols, row: cols.cast_signed(), col: 1 };
+            let step = gemm::share(cols, ways / 2);
+            let parts = cols.div_ceil(step);
+            threads::parallel_for(2 * parts, &|part| {
+                let ((x, w), c) = if part < parts { ((x_0, w_0), a) } else { ((x_1, w_1), other) };
+                let col = part % parts * step;
+                let n = step.min(cols - col);
+                // SAFETY: the caller's contract; parts do not overlap.
+                unsafe {
+                    let (w, c) = (w.block(0, col, w.rows, n), c.block(0, col, rows, n));
+                    gemm::product(alone, x, w, Update::Replace, c, None);
+                }
+            });
+            let other = MatRef { ptr: space.cast_const(), rows, cols, row: other.row, col: 1 };
+            let piece = (PIECE / (cols * size_of::<T>())).max(1);
+            self.share_rows::<T>((rows, 0, cols), piece, &|_, row, n| {
+                let c = a.block(row, 0, n, cols);
+                let other = other.block(row, 0, n, cols);
+                // SAFETY: both products are there, and pieces do not overlap.
+                unsafe { elementwise::finish_forward(alone, Activation::Identity, Some(other), None, c) };
+                finish(row, 0, c);
+            });
+        });
     }
 
     pub(crate) fn dense_backward<T: Real + Scalar>(
@@ -325,15 +410,16 @@ mod tests {
 
     use crate::{Isa, Simd};
 
-    /// What a narrow layer makes of a tall batch, bit for bit.
-    fn everything(backend: &dyn Backend<f32>, rows: usize) -> Vec<u32> {
-        let (n_k, n_j) = (5, 19);
+    /// What a layer of so many inputs and outputs makes of a batch, bit for bit. The weights of an input are adjacent in memory.
+    fn everything(backend: &dyn Backend<f32>, rows: usize, (n_k, n_j): (usize, usize)) -> Vec<u32> {
         let number = |i: usize, j: usize| ((i * 37 + j * 101) % 997) as f32 / 500.0 - 1.0;
         let x = Array2::from_shape_fn((rows, n_k), |(i, j)| number(i, j));
         let delta = Array2::from_shape_fn((rows, n_j), |(i, j)| number(i + 3, j));
         let w = Array2::from_shape_fn((n_k, n_j), |(i, j)| number(i, j)).reversed_axes();
         let b = Array1::from_shape_fn(n_j, |j| number(7, j));
-        let (mut a, mut below) = (Array2::zeros((rows, n_j)), Array2::zeros((rows, n_k)));
+        let (mut a, mut z, mut below) =
+            (Array2::zeros((rows, n_j)), Array2::zeros((rows, n_j)), Array2::zeros((rows, n_k)));
+        backend.dense_forward(&x, &w, Some(&b), Activation::Gelu, Some(&mut z), &mut a).unwrap();
         backend.dense_forward(&x, &w, Some(&b), Activation::Tanh, None, &mut a).unwrap();
         let slope = Slope { activation: Activation::Tanh, saved: x.view() };
         backend.dense_backward(&delta, &w, Some(slope), &mut below).unwrap();
@@ -345,16 +431,15 @@ mod tests {
             backend.dense_gradient(&delta, &x, how, &mut dw, Some(&mut db)).unwrap();
         }
         backend.dense_descend(&delta, &x, step, &mut place, &mut new_w, Some(&mut new_b)).unwrap();
-        let matrices = [&a, &below, &dw, &new_w].into_iter().flatten();
+        let matrices = [&a, &z, &below, &dw, &new_w].into_iter().flatten();
         matrices.chain([&db, &new_b].into_iter().flatten()).map(|x| x.to_bits()).collect()
     }
 
-    #[test]
-    fn pieces_do_not_depend_on_threads_or_sets() {
+    /// Compares what a layer makes of batches on every set and several numbers of threads.
+    fn same_bits(batches: &[usize], layer: (usize, usize)) {
         let fused: Vec<_> = Isa::available().filter(|&isa| isa != Isa::Portable).collect();
-        // On both sides of where batches begin to be tall, and large enough to be shared.
-        for rows in [2047, 2048, 2051, 30_000] {
-            let alone = |isa| everything(&Simd::builder().isa(isa).threads(1).build().unwrap(), rows);
+        for &rows in batches {
+            let alone = |isa| everything(&Simd::builder().isa(isa).threads(1).build().unwrap(), rows, layer);
             let expected = alone(Isa::detect());
             for &isa in &fused {
                 assert!(alone(isa) == expected, "{rows} rows on {isa}");
@@ -365,10 +450,46 @@ mod tests {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 pool.install(|| {
                     for _ in 0..5 {
-                        assert!(everything(&Simd::new(), rows) == expected, "{rows} rows, {threads} threads");
+                        let found = everything(&Simd::new(), rows, layer);
+                        assert!(found == expected, "{rows} rows, {threads} threads");
                     }
                 });
             }
+        }
+    }
+
+    #[test]
+    fn tall_batches_have_the_same_bits() {
+        // On both sides of where batches begin to be tall, and large enough to be shared.
+        same_bits(&[2047, 2048, 2051, 30_000], (5, 19));
+    }
+
+    #[test]
+    fn deep_layers_have_the_same_bits() {
+        // On both sides of where the sum is cut, for few rows and for many.
+        same_bits(&[1, 8, 9, 32, 125, 126], (501, 257));
+    }
+
+    #[test]
+    fn halves_add_up() {
+        let (rows, n_k, n_j) = (33, 700, 131);
+        let x = Array2::from_shape_fn((rows, n_k), |(i, j)| ((i * 7 + j * 5) % 11) as f64 - 5.0);
+        let w = Array2::from_shape_fn((n_k, n_j), |(i, j)| ((i * 3 + j) % 13) as f64 - 6.0);
+        let b = Array1::from_shape_fn(n_j, |j| j as f64);
+        // Whole numbers, whose sums are exact in any order.
+        let expected = x.dot(&w) + &b;
+        let (mut a, mut z) = (Array2::zeros((rows, n_j)), Array2::zeros((rows, n_j)));
+        for threads in [1, 2, 5] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                for _ in 0..5 {
+                    let w = w.view().reversed_axes();
+                    Simd::new()
+                        .dense_forward(&x, &w, Some(&b), Activation::Relu, Some(&mut z), &mut a)
+                        .unwrap();
+                    assert!(z == expected && a == expected.mapv(|z| z.max(0.0)), "{threads} threads");
+                }
+            });
         }
     }
 }

@@ -105,9 +105,12 @@ pub(crate) unsafe fn product<T: Element>(
     };
     let dot = is_dot(a, b);
     let work = a.rows.saturating_mul(a.cols.max(1)).saturating_mul(b.cols);
-    let ways = threads::ways(engine.threads, Grid::worth(&c, work / T::PER_NANOSECOND));
+    let upright = is_upright(&c);
+    // Along which axis C is cut first: its rows or its columns.
+    let along = if is_owned::<T>(a, b) == upright { Axis::Cols } else { Axis::Rows };
+    let ways = threads::ways(engine.threads, along.worth(&c, work / T::PER_NANOSECOND));
     if ways > 1 {
-        let grid = Grid::new(ways, &c, driver::is_swept::<T>(a, b, 2));
+        let grid = Grid::new(ways, &c, along);
         threads::parallel_for(grid.parts(), &|part| {
             // SAFETY: the caller's contract; parts of C do not overlap.
             unsafe { serial(&product.part(&grid, part), dot) };
@@ -118,13 +121,39 @@ pub(crate) unsafe fn product<T: Element>(
     }
 }
 
-/// The parts of C that are computed apart, in shares as equal as whole strips and tiles allow.
+/// The axis along which C is cut first.
+#[derive(Clone, Copy, PartialEq)]
+enum Axis {
+    Rows,
+    Cols,
+}
+
+impl Axis {
+    /// The nanoseconds that count when it is decided whether to share: an eighth where C is too narrow to be cut along
+    /// this axis.
+    fn worth<T>(self, c: &MatMut<T>, nanoseconds: usize) -> usize {
+        let len = if self == Self::Rows { c.rows } else { c.cols };
+        if len >= 2 * WIDE { nanoseconds } else { nanoseconds / 8 }
+    }
+}
+
+/// Whether C had better be cut so that each thread's part lies in one piece in memory.
 ///
-/// C is cut first across the axis along which it is contiguous. In a training step that is the axis of a layer's outputs, for
-/// the forward product as for the update of the weights, so that a thread meets the weights again that it wrote itself: to
-/// fetch them from the cache of another core would cost more than the products of a small layer. Where C is too large for a cache
-/// and walked through in the order of memory, it is cut across that: what is fetched ahead of a piece of a row would be taken
-/// from the thread that writes the next piece.
+/// Otherwise it is cut along the axis along which it is contiguous, for what has to be copied of the operands is then copied once.
+/// But what is fetched ahead of a piece of a row is taken from the thread that writes the next piece, and to fetch it back can cost
+/// more than the products of a small batch. So the weights of a layer, which are a sum of outer products over the batch, stay with
+/// their threads in whole rows of memory, from the update to the next forward product.
+fn is_owned<T: Element>(a: MatRef<T>, b: MatRef<T>) -> bool {
+    a.row == 1 && b.col == 1 && a.cols < a.rows.max(b.cols) || driver::is_swept::<T>(a, b, 2)
+}
+
+/// The length of all but the last of about `parts` shares of `n` rows or columns, which threads own.
+pub(crate) fn share(n: usize, parts: usize) -> usize {
+    let step = n.div_ceil(parts.max(1));
+    if step < n { step.next_multiple_of(16) } else { n.max(1) }
+}
+
+/// The parts of C that are computed apart, in shares as equal as whole strips and tiles allow.
 struct Grid {
     rows: usize,
     cols: usize,
@@ -133,33 +162,24 @@ struct Grid {
     col_step: usize,
 }
 
-/// Columns that make a part worth while along the contiguous axis.
+/// Rows or columns that make a part worth while.
 const WIDE: usize = 32;
 
 impl Grid {
     /// About `ways` parts of C.
-    fn new<T>(ways: usize, c: &MatMut<T>, is_swept: bool) -> Self {
+    fn new<T>(ways: usize, c: &MatMut<T>, along: Axis) -> Self {
         let steps = |along: usize, across: usize| {
             let along_parts = ways.min(along.div_ceil(WIDE));
             let across_parts = (ways / along_parts).clamp(1, across.div_ceil(8));
-            let along_step =
-                along.div_ceil(along_parts).next_multiple_of(if along_parts == 1 { 1 } else { 16 });
-            (along_step, across.div_ceil(across_parts))
+            (share(along, along_parts), across.div_ceil(across_parts))
         };
-        let (row_step, col_step) = if is_upright(c) == is_swept {
+        let (row_step, col_step) = if along == Axis::Cols {
             let (col_step, row_step) = steps(c.cols, c.rows);
             (row_step, col_step)
         } else {
             steps(c.rows, c.cols)
         };
         Self { rows: c.rows, cols: c.cols, row_parts: c.rows.div_ceil(row_step), row_step, col_step }
-    }
-
-    /// The nanoseconds that count when it is decided whether to share: an eighth where C is too narrow to be cut along
-    /// its contiguous axis.
-    fn worth<T>(c: &MatMut<T>, nanoseconds: usize) -> usize {
-        let along = if is_upright(c) { c.rows } else { c.cols };
-        if along >= 2 * WIDE { nanoseconds } else { nanoseconds / 8 }
     }
 
     fn parts(&self) -> usize {
