@@ -47,7 +47,7 @@ impl Plan {
         let sweep = is_swept(a, b, 4);
         let copy_b = b.col != 1
             || k > 8
-                && (tiles > 4 && bytes(k, n) > 2 * caches.l2 || tiles >= 16 && bytes(k, n) > caches.l2 / 2);
+                && (tiles > 4 && bytes(k, n) > LARGE.min(2 * caches.l2) || tiles >= 16 && bytes(k, n) > caches.l2 / 2);
         let copy_a = n >= 4 * nr && k > 8 && m > 1 && {
             let adjacent = a.col == 1;
             awkward(if adjacent { a.row } else { a.col }) || !adjacent && bytes(m, k) > caches.l2 / 2
@@ -73,6 +73,10 @@ pub(super) fn is_swept<T: Element>(a: MatRef<T>, b: MatRef<T>, share: usize) -> 
     let bytes = a.rows.saturating_mul(b.cols).saturating_mul(size_of::<T>());
     a.cols <= FEW && a.rows > 1 && bytes > Caches::get().l2 / share
 }
+
+/// Bytes of a B that is copied for more than a few tiles: a strip of it comes from the third level line by line, none of which the
+/// processor foresees where rows are long.
+const LARGE: usize = 3 << 19;
 
 /// Up to this k a large C takes longer to fetch and to store than A and B.
 const FEW: usize = 128;
