@@ -44,7 +44,8 @@ impl Plan {
         let awkward = |stride: isize| (stride.unsigned_abs() * size).is_multiple_of(2048);
         let bytes = |rows: usize, cols: usize| rows * cols * size;
         let tiles = m / L::MR;
-        let sweep = is_swept(a, b, 4);
+        // Long rows sooner: between short ones more is lost.
+        let sweep = is_swept(a, b, if bytes(1, n) >= 1024 { 8 } else { 4 });
         let copy_b = b.col != 1
             || k > 8
                 && (tiles > 4 && bytes(k, n) > LARGE.min(2 * caches.l2) || tiles >= 16 && bytes(k, n) > caches.l2 / 2);
