@@ -106,8 +106,8 @@ pub(crate) unsafe fn product<T: Element>(
     let dot = is_dot(a, b);
     let work = a.rows.saturating_mul(a.cols.max(1)).saturating_mul(b.cols);
     let upright = is_upright(&c);
-    // Along which axis C is cut first: its rows or its columns.
-    let along = if is_owned::<T>(a, b) == upright { Axis::Cols } else { Axis::Rows };
+    let owned = if upright { is_owned(b.t(), a.t()) } else { is_owned(a, b) };
+    let along = if owned == upright { Axis::Cols } else { Axis::Rows };
     let ways = threads::ways(engine.threads, along.worth(&c, work / T::PER_NANOSECOND));
     if ways > 1 {
         let grid = Grid::new(ways, &c, along);
@@ -137,14 +137,14 @@ impl Axis {
     }
 }
 
-/// Whether C had better be cut so that each thread's part lies in one piece in memory.
+/// Whether C, of which rows are contiguous, had better be cut so that each thread's part lies in one piece in memory.
 ///
 /// Otherwise it is cut along the axis along which it is contiguous, for what has to be copied of the operands is then copied once.
 /// But what is fetched ahead of a piece of a row is taken from the thread that writes the next piece, and to fetch it back can cost
 /// more than the products of a small batch. So the weights of a layer, which are a sum of outer products over the batch, stay with
 /// their threads in whole rows of memory, from the update to the next forward product.
 fn is_owned<T: Element>(a: MatRef<T>, b: MatRef<T>) -> bool {
-    a.row == 1 && b.col == 1 && a.cols < a.rows.max(b.cols) || driver::is_swept::<T>(a, b, 2)
+    a.row == 1 && b.col == 1 && a.cols < a.rows.max(b.cols) || driver::is_swept(a, b)
 }
 
 /// The length of all but the last of about `parts` shares of `n` rows or columns, which threads own.

@@ -44,11 +44,11 @@ impl Plan {
         let awkward = |stride: isize| (stride.unsigned_abs() * size).is_multiple_of(2048);
         let bytes = |rows: usize, cols: usize| rows * cols * size;
         let tiles = m / L::MR;
-        // Long rows sooner: between short ones more is lost.
-        let sweep = is_swept(a, b, if bytes(1, n) >= 1024 { 8 } else { 4 });
+        let sweep = is_swept(a, b);
         let copy_b = b.col != 1
             || k > 8
-                && (tiles > 4 && bytes(k, n) > LARGE.min(2 * caches.l2) || tiles >= 16 && bytes(k, n) > caches.l2 / 2);
+                && (tiles > 4 && bytes(k, n) > LARGE.min(2 * caches.l2)
+                    || tiles >= 16 && bytes(k, n) > caches.l2 / 2);
         let copy_a = n >= 4 * nr && k > 8 && m > 1 && {
             let adjacent = a.col == 1;
             awkward(if adjacent { a.row } else { a.col }) || !adjacent && bytes(m, k) > caches.l2 / 2
@@ -68,11 +68,12 @@ impl Plan {
     }
 }
 
-/// Whether C = A B is so large, more than a share of the second-level cache, and its sums so short that it is best walked through as it
-/// lies in memory.
-pub(super) fn is_swept<T: Element>(a: MatRef<T>, b: MatRef<T>, share: usize) -> bool {
-    let bytes = a.rows.saturating_mul(b.cols).saturating_mul(size_of::<T>());
-    a.cols <= FEW && a.rows > 1 && bytes > Caches::get().l2 / share
+/// Whether C = A B is so large and its sums are so short that it is best walked through as it lies in memory. Long rows are sooner:
+/// between short ones more is lost.
+pub(super) fn is_swept<T: Element>(a: MatRef<T>, b: MatRef<T>) -> bool {
+    let row = b.cols.saturating_mul(size_of::<T>());
+    let large = if row >= 1024 { 128 << 10 } else { Caches::get().l2 / 4 };
+    a.cols <= FEW && a.rows > 1 && a.rows.saturating_mul(row) > large
 }
 
 /// Bytes of a B that is copied for more than a few tiles: a strip of it comes from the third level line by line, none of which the
