@@ -44,8 +44,11 @@ impl Plan {
         let awkward = |stride: isize| (stride.unsigned_abs() * size).is_multiple_of(2048);
         let bytes = |rows: usize, cols: usize| rows * cols * size;
         let tiles = m / L::MR;
+        // Whether a strip of B does not stay in the first-level cache from tile to tile, or only if it is copied.
+        let slips = bytes(k, nr) > NEAR || awkward(b.row) && bytes(k, n) > NEAR;
         let sweep = is_swept(a, b);
         let copy_b = b.col != 1
+            || k >= 96 && tiles >= 24 && slips
             || k > 8
                 && (tiles > 4 && bytes(k, n) > LARGE.min(2 * caches.l2)
                     || tiles >= 16 && bytes(k, n) > caches.l2 / 2);
@@ -75,6 +78,9 @@ pub(super) fn is_swept<T: Element>(a: MatRef<T>, b: MatRef<T>) -> bool {
     let large = if row >= 1024 { 128 << 10 } else { Caches::get().l2 / 4 };
     a.cols <= FEW && a.rows > 1 && a.rows.saturating_mul(row) > large
 }
+
+/// Bytes that stay in the first-level cache while other things pass through it.
+const NEAR: usize = 32 << 10;
 
 /// Bytes of a B that is copied for more than a few tiles: a strip of it comes from the third level line by line, none of which the
 /// processor foresees where rows are long.
