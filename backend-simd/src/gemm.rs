@@ -139,12 +139,14 @@ impl Axis {
 
 /// Whether C, of which rows are contiguous, had better be cut so that each thread's part lies in one piece in memory.
 ///
-/// Otherwise it is cut along the axis along which it is contiguous, for what has to be copied of the operands is then copied once.
-/// But what is fetched ahead of a piece of a row is taken from the thread that writes the next piece, and to fetch it back can cost
+/// What is fetched ahead of a piece of a row is taken from the thread that writes the next piece, and to fetch it back can cost
 /// more than the products of a small batch. So the weights of a layer, which are a sum of outer products over the batch, stay with
-/// their threads in whole rows of memory, from the update to the next forward product.
+/// their threads in whole rows of memory, from the update to the next forward product. Other products are cut along rows where B
+/// counts for more, so that it is read and copied once.
 fn is_owned<T: Element>(a: MatRef<T>, b: MatRef<T>) -> bool {
-    a.row == 1 && b.col == 1 && a.cols < a.rows.max(b.cols) || driver::is_swept(a, b)
+    let outer = a.row == 1 && b.col == 1 && a.cols < b.cols;
+    let tall = a.rows >= b.cols && b.col == 1 || a.rows >= b.cols.saturating_mul(4);
+    tall || outer || driver::is_swept(a, b)
 }
 
 /// The length of all but the last of about `parts` shares of `n` rows or columns, which threads own.
