@@ -46,12 +46,12 @@ impl Plan {
         let tiles = m / L::MR;
         // Whether a strip of B does not stay in the first-level cache from tile to tile, or only if it is copied.
         let slips = bytes(k, nr) > NEAR || awkward(b.row) && bytes(k, n) > NEAR;
-        let sweep = is_swept(a, b);
-        let copy_b = b.col != 1
-            || k >= 96 && tiles >= 24 && slips
+        let pays = k >= 96 && (tiles >= 24 && slips || m >= 16 && awkward(b.row) && bytes(k, n) > 1 << 20)
             || k > 8
                 && (tiles > 4 && bytes(k, n) > LARGE.min(2 * caches.l2)
                     || tiles >= 16 && bytes(k, n) > caches.l2 / 2);
+        let copy_b = b.col != 1 || pays;
+        let sweep = is_swept(a, b);
         let copy_a = n >= 4 * nr && k > 8 && m > 1 && {
             let adjacent = a.col == 1;
             awkward(if adjacent { a.row } else { a.col }) || !adjacent && bytes(m, k) > caches.l2 / 2
