@@ -3,6 +3,7 @@
 use chainrule::{LayerConfig, Scalar, balanced_weights};
 use chainrule_data::{Answers, Encoder, LabelledData, Preprocessing, Split, Step};
 
+use crate::applies;
 use crate::config::{ClassWeights, DataSection, Delimiter, Methods, PreprocessingSection};
 use crate::failure::Failure;
 use crate::part::{Part, Pixels};
@@ -121,16 +122,17 @@ impl<T: Scalar> Data<T> {
     /// Weighs classes, and finds the scale of numbers to predict, as is asked for.
     pub(crate) fn weigh_and_scale(
         &mut self,
+        place: &str,
         section: &DataSection,
         preprocessing: &PreprocessingSection,
     ) -> Result<(), Failure> {
         if section.class_weights == Some(ClassWeights::Balanced) {
             self.balance()?;
         }
-        if let (Answers::Values(values), false) =
-            (&self.train.answers, preprocessing.raw_targets == Some(true))
-        {
-            self.target_scale = Some(TargetScale::fit(values)?);
+        match (&self.train.answers, preprocessing.raw_targets == Some(true)) {
+            (Answers::Values(values), false) => self.target_scale = Some(TargetScale::fit(values)?),
+            (Answers::Values(_), true) | (Answers::Classes(_), false) => {}
+            (Answers::Classes(_), true) => return Err(Failure::Usage(applies::raw_targets(place))),
         }
         Ok(())
     }
@@ -217,7 +219,7 @@ impl<T: Scalar> Read<T> {
             preparation: Preparation { encoder, preprocessing: steps, delimiter },
             ..Data::new(train, self.class_names)
         };
-        data.weigh_and_scale(section, preprocessing)?;
+        data.weigh_and_scale(&place, section, preprocessing)?;
         Ok(data)
     }
 }

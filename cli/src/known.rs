@@ -11,6 +11,7 @@ use chainrule_data::{Answers, Encoder, Preprocessing, Step, Table, Task as DataT
 use chainrule_model::{Model, Task};
 use ndarray::{Array2, ArrayRef1};
 
+use crate::applies;
 use crate::args::ReadArgs;
 use crate::arrays;
 use crate::config::Delimiter;
@@ -132,6 +133,7 @@ impl<T: Linked> Known<T> {
         mut each: impl FnMut(&Rows<T>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let source = Source::parse(std::slice::from_ref(&args.input))?;
+        applies::check_read(&source, args)?;
         if let Some(data) = labelled::<T>(&source, args.data_dir.as_deref())? {
             // What is read here is divided already: the network has to expect just that.
             let steps = self.preparation.preprocessing.steps();
@@ -164,6 +166,7 @@ impl<T: Linked> Known<T> {
         };
         let mut raw = BufReader::new(raw);
         if raw.fill_buf().map_err(|cause| Failure::reading(path, cause))?.starts_with(b"\x93NUMPY") {
+            applies::check_read(&Source::Arrays(vec![name.into()]), args)?;
             let inputs = npy::from_reader(raw, name)?;
             return each(&self.prepare_arrays(name, inputs, Truth::None)?);
         }
@@ -223,8 +226,8 @@ impl<T: Linked> Known<T> {
         let delimiter = args.delimiter.or(self.preparation.delimiter).unwrap_or(Delimiter(b','));
         let options = csv::Options::new()
             .delimiter(delimiter.0)
-            .skip(args.skip)
-            .header(args.header.into())
+            .skip(args.skip.unwrap_or(0))
+            .header(args.header.unwrap_or_default().into())
             .expect(encoder);
         let mut reader = Reader::from_reader(raw, name, &options)?;
         while let Some(table) = reader.next_table::<T>(self.rows)? {

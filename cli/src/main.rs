@@ -9,6 +9,7 @@
 //! for a run that was interrupted.
 #![forbid(unsafe_code)]
 
+mod applies;
 mod args;
 mod arrays;
 mod auto;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use chainrule::{Scalar, Schedule, TrainerConfig};
 
+use crate::applies;
 use crate::args::{Dtype, MachineArgs, TrainArgs};
 use crate::auto;
 use crate::config::{Config, FileConfig, MachineSection, NetworkSection, TrainingFlags, suggestion};
@@ -70,6 +71,7 @@ impl Plan {
             };
             *split = preset.split();
         }
+        applies::check(&source, &config.data, &config.preprocessing)?;
         let machine = MachineArgs {
             backend: config.machine.backend.clone(),
             threads: config.machine.threads.map(NonZeroU16::get),

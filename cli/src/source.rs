@@ -97,15 +97,6 @@ impl Source {
         preprocessing: &PreprocessingSection,
         wanted: Wanted,
     ) -> Result<Data<T>, Failure> {
-        if let (Self::Digits | Self::Mnist(_), Some(weights)) = (self, &section.sample_weights) {
-            let message =
-                format!("{} has no weights of samples, found --sample-weights {weights}", self.name());
-            return Err(Failure::Usage(message));
-        }
-        if section.window.is_some() && !matches!(self, Self::Arrays(_)) {
-            let message = format!("--window is for arrays, two NPY files: {} is read at once", self.name());
-            return Err(Failure::Usage(message));
-        }
         let mut data = match self {
             Self::Digits => Data::labelled("digits", digits_split(wanted.seed), 8, DIGITS)?,
             Self::Mnist(split) => mnist_data(*split, section.data_dir.as_deref(), wanted.seed)?,

@@ -139,6 +139,7 @@ pub(crate) fn load<T: Scalar>(
     }
     windows.preprocessing = steps.clone();
     let [validation, test] = held_out;
+    let name = inputs.display().to_string();
     let mut data = Data {
         validation,
         test,
@@ -147,7 +148,7 @@ pub(crate) fn load<T: Scalar>(
         windows: Some(windows),
         ..Data::new(first, (0..classes.unwrap_or(0)).map(|class| class.to_string()).collect())
     };
-    data.weigh_and_scale(section, preprocessing)?;
+    data.weigh_and_scale(&name, section, preprocessing)?;
     Ok(data)
 }
 

@@ -218,3 +218,71 @@ fn a_run_takes_the_memory_that_was_stated() {
     let told = stdout(&["train", &data, "--epochs", "1"]);
     assert!(told.contains("training takes") && told.contains("when training began"), "{told}");
 }
+
+#[test]
+fn flags_that_say_nothing_about_the_data_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let data = npz(&at("points.npz"), ["x", "y"], 100);
+    let inputs = npy(&at("x.npy"), &points(100).0);
+    points(100).1.write_npy(File::create(at("y.npy")).unwrap()).unwrap();
+    let targets = at("y.npy").to_str().unwrap().to_owned();
+    let table = common::file(folder.path(), "flowers.csv", common::flowers());
+    let of_tables = [
+        ("--target", "y"),
+        ("--categorical", "1"),
+        ("--ignore", "1"),
+        ("--delimiter", ";"),
+        ("--header", "no"),
+        ("--skip", "1"),
+        ("--missing", "mean"),
+        ("--unknown-categories", "zeros"),
+    ];
+    for (flag, value) in of_tables {
+        for args in [&["train", &data][..], &["train", &inputs, &targets], &["train", "digits"]] {
+            let told = [flag, "is for tables (CSV), found", args[1]];
+            refused(&[args, &["--epochs", "1", flag, value]].concat(), 2, &told);
+        }
+        refused(&["find-lr", &data, flag, value], 2, &[flag, "points.npz"]);
+    }
+    let config = format!("[data]\nsource = ['{data}']\n[preprocessing]\nmissing = 'mean'\n");
+    let config = common::file(folder.path(), "run.toml", config);
+    refused(&["train", "--config", &config], 2, &["--missing is for tables (CSV)"]);
+    for (args, told) in [
+        (&[&inputs[..], &targets, "--arrays", "x,y"][..], "--arrays is for archives (NPZ)"),
+        (&[&table, "--arrays", "x,y"], "--arrays is for archives (NPZ)"),
+        (&["digits", "--arrays", "x,y"], "--arrays is for archives (NPZ)"),
+        (&["digits", "--data-dir", "."], "--data-dir is for mnist, found digits"),
+        (&[&table, "--data-dir", "."], "--data-dir is for mnist"),
+        (&["digits", "--task", "regression"], "digits has classes to predict"),
+        (&["digits", "--test-share", "0.5"], "digits says itself what is to test with"),
+        (&["digits", "--raw-targets"], "--raw-targets is for numbers to predict"),
+        (&[&data, "--raw-targets"], "--raw-targets is for numbers to predict"),
+        (&[&table, "--raw-targets"], "--raw-targets is for numbers to predict"),
+        (&[&table, &table, "--test-share", "0.5"], "--test-share is for a single file"),
+        (&[&data, &data, "--test-share", "0.5"], "--test-share is for a single file"),
+        (&["--preset", "nielsen-30", "--validation-share", "0.5"], "the preset says what is for validation"),
+    ] {
+        refused(&[&["train"], args].concat(), 2, &[told]);
+    }
+    // What holds anyway may be said.
+    stdout(&["train", &data, "--epochs", "1", "--missing", "refuse", "--raw-targets=false"]);
+    stdout(&["train", "digits", "--epochs", "1", "--task", "classification"]);
+    let model = at("model").to_str().unwrap().to_owned();
+    stdout(&["train", &inputs, &targets, "--epochs", "1", "--test-share", "0.5", "--out", &model]);
+
+    for (flag, value) in [("--delimiter", ";"), ("--header", "no"), ("--skip", "1")] {
+        for command in ["evaluate", "predict"] {
+            refused(&[command, &model, &data, flag, value], 2, &[flag, "is for tables (CSV)", "points.npz"]);
+            refused(&[command, &model, "digits", flag, value], 2, &[flag, "is for tables (CSV)", "digits"]);
+        }
+        let piped = std::fs::read(&inputs).unwrap();
+        let command = ["predict", &model, "-", flag, value];
+        let assert = chainrule().args(command).write_stdin(piped).assert().code(2).stdout("");
+        let message = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        assert!(message.contains("found arrays, standard input"), "{message}");
+    }
+    refused(&["evaluate", &model, &data, "--targets", &targets], 2, &["--targets is for an array (NPY)"]);
+    refused(&["evaluate", &model, &inputs, "--arrays", "x,y"], 2, &["--arrays is for archives (NPZ)"]);
+    refused(&["predict", &model, &inputs, "--data-dir", "."], 2, &["--data-dir is for mnist"]);
+}

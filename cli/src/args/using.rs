@@ -23,9 +23,9 @@ pub(crate) struct ReadArgs {
     #[arg(long, value_name = "CHARACTER")]
     pub(crate) delimiter: Option<Delimiter>,
 
-    /// Lines at the start of the table to pass over unread
-    #[arg(long, value_name = "LINES", default_value_t = 0)]
-    pub(crate) skip: usize,
+    /// Lines at the start of the table to pass over unread [default: 0]
+    #[arg(long, value_name = "LINES")]
+    pub(crate) skip: Option<usize>,
 
     /// The names of the inputs and of the targets in an archive (NPZ) [default: x,y]
     #[arg(long, value_name = "INPUTS,TARGETS", value_delimiter = ',')]
@@ -35,9 +35,9 @@ pub(crate) struct ReadArgs {
     #[arg(long, value_name = "NPY")]
     pub(crate) targets: Option<PathBuf>,
 
-    /// Whether the first row of the table holds names
-    #[arg(long, value_enum, default_value_t = Header::Auto)]
-    pub(crate) header: Header,
+    /// Whether the first row of the table holds names [default: auto]
+    #[arg(long, value_enum)]
+    pub(crate) header: Option<Header>,
 }
 
 /// Use a network that `chainrule train` wrote: the class and the outputs, or the numbers, for each row.
