@@ -132,13 +132,15 @@ impl Plan {
         check_monitor(&recipe.trainer, data.task())?;
         let TrainerConfig { batch_size, accumulate, epochs, .. } = recipe.trainer;
         let steps = data.train.len().div_ceil(batch_size.saturating_mul(accumulate).max(1));
-        if let Some(schedule) = &self.flags.schedule {
+        let whole = &self.file.whole;
+        if let Some(schedule) = self.flags.schedule.as_ref().or(whole.schedule.as_ref()) {
             recipe.trainer.schedule = schedule.over((steps * epochs) as u64);
         } else if self.chooses() && !self.file.has_training("schedule") {
             recipe.trainer.schedule =
                 Schedule::Cosine { steps: (steps * epochs).max(1) as u64, minimum: 0.0 };
         }
-        if let Some(schedule) = &self.flags.schedule_by_epoch {
+        let by_epoch = self.flags.schedule_by_epoch.as_ref().or(whole.schedule_by_epoch.as_ref());
+        if let Some(schedule) = by_epoch {
             recipe.trainer.schedule_by_epoch = schedule.over(epochs as u64);
         }
         Ok(recipe)

@@ -71,6 +71,29 @@ fn a_run_leaves_a_folder() {
     assert_eq!(model(&path), model(&again));
 }
 
+#[test]
+fn names_alone_do_in_a_file_as_they_do_as_flags() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let data = file(folder.path(), "flowers.csv", flowers());
+    let config = format!(
+        "[data]\nsource = ['{data}']\n[training]\noptimizer = 'adam'\nschedule = 'cosine'\nschedule-by-epoch = 'one-cycle'\nepochs = 4\n"
+    );
+    let config = file(folder.path(), "run.toml", config);
+    let flags =
+        ["--optimizer", "adam", "--schedule", "cosine", "--schedule-by-epoch", "one-cycle", "--epochs", "4"];
+    stdout(&[&["train", &data, "-q", "--run", &at("flags")][..], &flags].concat());
+    stdout(&["train", "-q", "--config", &config, "--run", &at("file")]);
+    let kept = at("file/config.toml");
+    stdout(&["train", "-q", "--config", &kept, "--run", &at("again")]);
+    let read = |run: &str, name: &str| std::fs::read(folder.path().join(run).join(name)).unwrap();
+    assert!(read("flags", "model.safetensors") == read("file", "model.safetensors"));
+    assert!(read("again", "model.safetensors") == read("file", "model.safetensors"));
+    let text = String::from_utf8(read("file", "config.toml")).unwrap();
+    assert!(text.contains("schedule = \"cosine:8\"") && text.contains("name = \"adam\""), "{text}");
+    assert!(text.contains("schedule-by-epoch = \"one-cycle:4"), "{text}");
+}
+
 /// The model of a run that nothing came between, and of one that was ended by a signal and gone on with.
 fn with_and_without(name: &str, interrupt: &str) -> (Vec<u8>, Vec<u8>, i32) {
     let folder = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@ mod data;
 mod layers;
 mod nearest;
 mod sections;
+mod shorthand;
 mod training;
 mod values;
 
@@ -12,6 +13,7 @@ use std::path::Path;
 
 use chainrule::TrainerConfig;
 use serde::{Deserialize, Serialize};
+use toml::de::DeTable;
 
 use crate::failure::Failure;
 use crate::presets::Preset;
@@ -22,6 +24,7 @@ pub(crate) use data::{
 pub(crate) use layers::Layers;
 pub(crate) use nearest::{named, nearest_known, suggestion, suggestion_in};
 pub(crate) use sections::{MachineSection, NetworkSection, OutputSection};
+pub(crate) use shorthand::WholeRuns;
 pub(crate) use training::TrainingFlags;
 pub(crate) use values::{
     BatchSize, Delimiter, Hidden, Methods, Output, Sizes, WholeRun, not_negative, positive, share, size,
@@ -56,6 +59,8 @@ pub(crate) struct FileConfig {
     pub(crate) config: Config,
     /// What of `[training]` the file says, as it says it.
     training: toml::Table,
+    /// But for these.
+    pub(crate) whole: WholeRuns,
 }
 
 impl FileConfig {
@@ -72,9 +77,11 @@ impl FileConfig {
             let message = error.message();
             Failure::Configuration(format!("{place}{line}: {message}{}", suggestion_in(message)))
         };
-        let config: Config = toml::from_str(text).map_err(refused)?;
-        let mut whole: toml::Table = toml::from_str(text).map_err(refused)?;
-        let training = match whole.remove("training") {
+        let mut root = DeTable::parse(text).map_err(refused)?;
+        let whole = shorthand::expand(root.get_mut());
+        let config = Config::deserialize(toml::Deserializer::from(root.clone())).map_err(refused)?;
+        let mut table = toml::Table::deserialize(toml::Deserializer::from(root)).map_err(refused)?;
+        let training = match table.remove("training") {
             Some(toml::Value::Table(training)) => training,
             _ => toml::Table::new(),
         };
@@ -86,7 +93,7 @@ impl FileConfig {
                 Failure::Configuration(format!("{place}{line}: {error}{}", nearest_known(&error)))
             })?;
         }
-        Ok(Self { config, training })
+        Ok(Self { config, training, whole })
     }
 
     /// The settings of `base`, where the file says nothing else.
@@ -148,6 +155,25 @@ mod tests {
     }
 
     #[test]
+    fn names_alone_do_in_a_file_as_they_do_as_flags() {
+        for (text, schedule, by_epoch) in [
+            ("schedule = 'cosine'", Some(WholeRun::Cosine), None),
+            ("schedule = 'one-cycle'", Some(WholeRun::OneCycle), None),
+            ("schedule-by-epoch = 'cosine'", None, Some(WholeRun::Cosine)),
+            ("schedule = 'cosine:20'", None, None),
+        ] {
+            let text = format!("[training]\noptimizer = 'adam'\nepochs = 7\n{text}\n");
+            let file = FileConfig::parse(&text, "run.toml").unwrap();
+            assert_eq!(
+                (file.whole.schedule.as_ref(), file.whole.schedule_by_epoch.as_ref()),
+                (schedule.as_ref(), by_epoch.as_ref())
+            );
+            let training = file.training_over(&TrainerConfig::default()).unwrap();
+            assert_eq!((training.epochs, training.optimizer), (7, chainrule::OptimizerConfig::new("adam")));
+        }
+    }
+
+    #[test]
     fn unknown_keys_are_refused_with_the_nearest_known_one() {
         for (text, told) in [
             ("[trainin]\nepochs = 3", "run.toml, line 1: unknown field `trainin`"),
@@ -161,6 +187,10 @@ mod tests {
                 "(did you mean `weight-decay`?)",
             ),
             ("[training]\noptimizer = { name = 'adma' }", "(did you mean `adam`?)"),
+            ("[training]\noptimizer = 'adma'", "line 2: unknown optimiser \"adma\", expected sgd"),
+            ("[training]\noptimizer = 'adma'", "(did you mean `adam`?)"),
+            ("[training]\noptimizer = 3", "line 2"),
+            ("[training]\nepochs = 3\nschedule = 'cosin'", "line 3: unknown schedule"),
             ("[network]\nlayers = [{ kind = 'dens', outputs = 3 }]", "line 2"),
             ("[network]\nactivation = 'rlu'", "line 2: unknown activation"),
             ("[network]\nactivation = 'rlu'", "(did you mean `relu`?)"),

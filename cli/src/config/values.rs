@@ -220,6 +220,15 @@ pub(crate) enum WholeRun {
 }
 
 impl WholeRun {
+    /// One over the whole run, by its name alone.
+    pub(crate) fn named(text: &str) -> Option<Self> {
+        match text {
+            "cosine" => Some(Self::Cosine),
+            "one-cycle" => Some(Self::OneCycle),
+            _ => None,
+        }
+    }
+
     /// Over so many steps.
     pub(crate) fn over(&self, steps: u64) -> chainrule::Schedule {
         match self {
@@ -234,11 +243,7 @@ impl FromStr for WholeRun {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "cosine" => Ok(Self::Cosine),
-            "one-cycle" => Ok(Self::OneCycle),
-            _ => named(text).map(Self::Given),
-        }
+        Self::named(text).map_or_else(|| named(text).map(Self::Given), Ok)
     }
 }
 
