@@ -1,5 +1,6 @@
 //! Files written whole or not at all.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -11,12 +12,16 @@ use crate::{Error, Result};
 /// How the names of files begin that are not whole yet. A program that is killed leaves them behind.
 const UNFINISHED: &str = ".chainrule-";
 
+/// How many links are followed, as Linux has it.
+const MOST_LINKS: usize = 40;
+
 /// Writes `bytes` to `path`: to a new file beside it, which takes its place when it is safely on disk. Whatever happens, at
-/// `path` lies the old file or the new one.
+/// `path` lies the old file or the new one. A symbolic link stays one: what it points to is written, whether or not it is there already.
 ///
 /// # Errors
 /// [`Error::File`], with the old file as it was; [`Error::Unfit`] where something else than a file lies there.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let path = &*followed(path)?;
     let failure = |cause| Error::writing(path, cause);
     let mut file = beside(path)?;
     file.write_all(bytes).map_err(failure)?;
@@ -33,7 +38,26 @@ pub fn check_writable(path: &Path) -> Result<()> {
     if path.file_name().is_none() {
         return Err(Error::unfit(format!("`{}`", path.display()), "no file's name", "a file to write"));
     }
-    beside(path).map(drop)
+    beside(&followed(path)?).map(drop)
+}
+
+/// What a path stands for, itself or at the end of symbolic links. Nothing has to lie there.
+fn followed(path: &Path) -> Result<Cow<'_, Path>> {
+    let mut target = Cow::Borrowed(path);
+    for _ in 0..=MOST_LINKS {
+        match fs::symlink_metadata(&target) {
+            Ok(there) if there.is_symlink() => {
+                let next = fs::read_link(&target).map_err(|cause| Error::writing(&target, cause))?;
+                target = Cow::Owned(folder_of(&target).join(next));
+            }
+            _ => return Ok(target),
+        }
+    }
+    Err(Error::unfit(
+        path.display().to_string(),
+        "links that lead to links without an end",
+        "a file to write",
+    ))
 }
 
 /// Removes what a killed program left unfinished in a folder that nobody else writes to.
@@ -113,5 +137,40 @@ mod tests {
         write_atomically(&file, b"one").unwrap();
         write_atomically(&file, b"two").unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"two");
+    }
+
+    #[test]
+    fn what_a_link_points_to_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("elsewhere/deep")).unwrap();
+        fs::write(at("elsewhere/file"), b"one").unwrap();
+        // A link to a link in another folder, relative to where each lies; and one to what is not there yet.
+        symlink("elsewhere/deep/link", at("link")).unwrap();
+        symlink("../file", at("elsewhere/deep/link")).unwrap();
+        symlink(at("elsewhere/new"), at("dangling")).unwrap();
+        for (link, target) in [("link", "elsewhere/file"), ("dangling", "elsewhere/new")] {
+            check_writable(&at(link)).unwrap();
+            write_atomically(&at(link), b"two").unwrap();
+            assert!(fs::symlink_metadata(at(link)).unwrap().is_symlink());
+            assert!(fs::symlink_metadata(at(target)).unwrap().is_file());
+            assert_eq!(fs::read(at(target)).unwrap(), b"two");
+        }
+        assert!(fs::symlink_metadata(at("elsewhere/deep/link")).unwrap().is_symlink());
+
+        symlink("nowhere/file", at("lost")).unwrap();
+        symlink("circle", at("circle")).unwrap();
+        symlink("elsewhere", at("folder")).unwrap();
+        for (link, told) in [
+            ("lost", "nowhere/file: cannot be written"),
+            ("circle", "found links that lead to links without an end"),
+            ("folder", "found a folder"),
+        ] {
+            for result in [check_writable(&at(link)), write_atomically(&at(link), b"bytes")] {
+                let message = result.unwrap_err().to_string();
+                assert!(message.contains(told), "{message}");
+            }
+            assert!(fs::symlink_metadata(at(link)).unwrap().is_symlink());
+        }
     }
 }
