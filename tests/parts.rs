@@ -196,7 +196,7 @@ fn gradients_of_losses() {
     for name in chainrule::LOSS_NAMES {
         let last = match name {
             "binary-cross-entropy-on-probabilities" => Activation::Sigmoid,
-            "gaussian" => Activation::Softplus,
+            "gaussian" | "poisson-on-rates" => Activation::Softplus,
             _ => Activation::Identity,
         };
         let outputs = if name == "gaussian" { 2 * n } else { n };

@@ -81,13 +81,8 @@ fn loss(case: &Value) -> Box<dyn Loss<f64>> {
             Box::new(BinaryCrossEntropy::default().pos_weight(numbers(&case["pos_weight"])).unwrap())
         }
         "multi-margin" if flag("squared") => Box::new(MultiMargin::default().squared()),
-        "poisson" => {
-            let mut loss = PoissonNll::default();
-            if flag("on_rates") {
-                loss = loss.on_rates();
-            }
-            Box::new(if flag("full") { loss.full() } else { loss })
-        }
+        "poisson" if flag("full") => Box::new(PoissonNll::default().full()),
+        "poisson-on-rates" if flag("full") => Box::new(PoissonNll::default().on_rates().full()),
         "gaussian" => {
             let loss = GaussianNll::default();
             Box::new(if flag("full") { loss.full() } else { loss })

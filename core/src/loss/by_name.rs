@@ -8,7 +8,7 @@ use super::{
 use crate::{Error, MeanAbsoluteError, Result, Scalar};
 
 /// The name of every loss that [`loss_by_name`] knows.
-pub const LOSS_NAMES: [&str; 15] = [
+pub const LOSS_NAMES: [&str; 17] = [
     "quadratic",
     "mse",
     "mae",
@@ -17,12 +17,14 @@ pub const LOSS_NAMES: [&str; 15] = [
     "pinball",
     "cross-entropy",
     "binary-cross-entropy",
+    "binary-cross-entropy-sum",
     "binary-cross-entropy-on-probabilities",
     "kl-divergence",
     "hinge",
     "squared-hinge",
     "multi-margin",
     "poisson",
+    "poisson-on-rates",
     "gaussian",
 ];
 
@@ -70,4 +72,26 @@ pub fn loss_by_name<T: Scalar>(name: &str) -> Result<Box<dyn Loss<T>>> {
         ("gaussian", None) => Box::new(GaussianNll::default()),
         _ => return Err(unknown()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names that [`loss_by_name`] takes, as its own lines have them.
+    fn taken() -> Vec<&'static str> {
+        let source = include_str!("by_name.rs");
+        let arms = source.lines().filter_map(|line| line.trim_start().strip_prefix("(\""));
+        let mut names: Vec<_> = arms.filter_map(|arm| arm.split('"').next()).collect();
+        names.dedup();
+        names
+    }
+
+    #[test]
+    fn every_name_is_in_the_list_and_the_list_has_no_other() {
+        assert_eq!(taken(), LOSS_NAMES);
+        for name in LOSS_NAMES {
+            assert!(loss_by_name::<f64>(name).is_ok(), "{name}");
+        }
+    }
 }
