@@ -62,6 +62,17 @@ fn flags_that_cannot_be_meant() {
 }
 
 #[test]
+fn losses_are_listed_by_all_their_names() {
+    let help = common::stdout(&["train", "--help"]);
+    let words: Vec<_> = help.split([' ', ',', '[', '\n']).collect();
+    for name in chainrule::LOSS_NAMES {
+        assert!(words.contains(&name), "{name} is not in the help");
+        refused(&["train", "digits", "--loss", "none"], 2, &[name]);
+    }
+    refused(&["train", "digits", "--loss", "poisson-on-rate"], 2, &["(did you mean `poisson-on-rates`?)"]);
+}
+
+#[test]
 fn what_is_not_measured_cannot_be_gone_by() {
     let folder = tempfile::tempdir().unwrap();
     let flowers = file(folder.path(), "flowers.csv", flowers());

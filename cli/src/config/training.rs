@@ -9,8 +9,8 @@ use super::{BatchSize, WholeRun, nearest_known, not_negative, positive};
 #[derive(Args, Clone, Debug, Default, PartialEq)]
 #[command(next_help_heading = "Training")]
 pub(crate) struct TrainingFlags {
-    /// The loss: cross-entropy[:SMOOTHING], binary-cross-entropy[:WEIGHT], binary-cross-entropy-sum, quadratic, mse, mae, huber[:DELTA],
-    /// log-cosh, pinball[:QUANTILE], hinge, squared-hinge, multi-margin[:MARGIN], poisson (its outputs are logarithms), poisson-on-rates,
+    /// The loss: cross-entropy[:SMOOTHING], binary-cross-entropy[:WEIGHT], binary-cross-entropy-sum, binary-cross-entropy-on-probabilities,
+    /// quadratic, mse, mae, huber[:DELTA], log-cosh, pinball[:QUANTILE], hinge, squared-hinge, multi-margin[:MARGIN], poisson (its outputs are logarithms), poisson-on-rates,
     /// gaussian (means, then variances), kl-divergence [default: cross-entropy, for tables
     /// smoothed by 0.1; mse for numbers]
     #[arg(long, value_name = "NAME", value_parser = loss)]
