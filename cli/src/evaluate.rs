@@ -12,6 +12,7 @@ use serde_json::{Map, json};
 use crate::args::EvaluateArgs;
 use crate::failure::Failure;
 use crate::known::{Known, Rows, Truth};
+use crate::recipe::{OF_NUMBERS, check_metrics};
 use crate::report::{percent, right_aligned, table};
 use crate::run;
 
@@ -38,7 +39,9 @@ fn measure<T: Linked>(args: &EvaluateArgs, model: &Model) -> Result<(), Failure>
     };
     let metrics = metrics::<T>(args, classes)?;
     let usual = if classes > 0 { "cross-entropy" } else { "mse" };
-    let loss = loss_by_name::<T>(known.loss.as_deref().unwrap_or(usual))?;
+    let loss = known.loss.as_deref().unwrap_or(usual);
+    check_metrics(&args.metrics, loss, classes == 0)?;
+    let loss = loss_by_name::<T>(loss)?;
     let evaluation = evaluate(&known.network, &*backend, &*loss, &data, &metrics)?;
     let confusion = if classes > 0 {
         let outputs = known.network.predict(&*backend, &inputs)?;
@@ -102,7 +105,7 @@ fn gather<T: Linked>(known: &Known<T>, args: &EvaluateArgs) -> Result<Gathered<T
 /// The metrics asked for, else those that suit the task.
 fn metrics<T: Linked>(args: &EvaluateArgs, classes: usize) -> Result<Vec<Box<dyn Metric<T>>>, Failure> {
     let usual: &[&str] = match classes {
-        0 => &["r2", "rmse", "mae"],
+        0 => &OF_NUMBERS,
         2 => &["precision", "recall", "f1", "roc-auc", "log-loss"],
         _ => &["precision-macro", "recall-macro", "f1-macro", "log-loss"],
     };

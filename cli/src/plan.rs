@@ -12,7 +12,7 @@ use crate::config::{Config, FileConfig, MachineSection, NetworkSection, Training
 use crate::data::{Data, Wanted};
 use crate::failure::Failure;
 use crate::presets::Preset;
-use crate::recipe::{Recipe, Task};
+use crate::recipe::{OF_NUMBERS, Recipe, Task, check_metrics};
 use crate::run;
 use crate::source::{MnistSplit, Source};
 
@@ -127,8 +127,10 @@ impl Plan {
             return Err(Failure::Usage(message.to_owned()));
         }
         if matches!(data.task(), Task::Values(_)) && recipe.trainer.metrics.is_empty() {
-            recipe.trainer.metrics = ["r2", "rmse", "mae"].map(str::to_owned).to_vec();
+            recipe.trainer.metrics = OF_NUMBERS.map(str::to_owned).to_vec();
         }
+        let are_numbers = matches!(data.task(), Task::Values(_));
+        check_metrics(&recipe.trainer.metrics, &recipe.trainer.loss, are_numbers)?;
         check_monitor(&recipe.trainer, data.task())?;
         let TrainerConfig { batch_size, accumulate, epochs, .. } = recipe.trainer;
         let steps = data.train.len().div_ceil(batch_size.saturating_mul(accumulate).max(1));

@@ -172,6 +172,26 @@ impl Recipe {
     }
 }
 
+/// The metrics of numbers; all others compare classes.
+pub(crate) const OF_NUMBERS: [&str; 3] = ["r2", "rmse", "mae"];
+
+/// Refuses metrics of classes where numbers are predicted, which would be taken for classes by the side of ½ on which they lie. (Those that a
+/// loss on probabilities is for may be meant so.)
+pub(crate) fn check_metrics(names: &[String], loss: &str, are_numbers: bool) -> Result<(), Failure> {
+    let of_classes = names.iter().find(|name| !OF_NUMBERS.contains(&name.as_str()));
+    let (Some(name), true) = (of_classes, are_numbers) else { return Ok(()) };
+    let loss = loss_by_name::<f64>(loss)?;
+    if loss.link().is_some()
+        || ["binary-cross-entropy-on-probabilities", "kl-divergence"].contains(&loss.name())
+    {
+        return Ok(());
+    }
+    let known = OF_NUMBERS.join(", ");
+    Err(Failure::Usage(format!(
+        "the metric {name} is for classes, found numbers to predict, expected {known}"
+    )))
+}
+
 /// Refuses networks of more parameters than `most`.
 pub(crate) fn check_size(config: &NetworkConfig, most: usize) -> Result<(), Failure> {
     let parameters = config

@@ -92,6 +92,20 @@ fn what_is_not_measured_cannot_be_gone_by() {
 }
 
 #[test]
+fn metrics_of_classes_tell_nothing_of_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let rents = file(folder.path(), "rents.csv", common::rents(50));
+    let model = folder.path().join("model").to_str().unwrap().to_owned();
+    common::stdout(&["train", &rents, "--epochs", "1", "--out", &model, "--metrics", "mae"]);
+    for metric in ["accuracy", "f1-macro", "log-loss", "roc-auc", "top-2"] {
+        let told = [&format!("the metric {metric} is for classes")[..], "expected r2, rmse, mae"];
+        refused(&["train", &rents, "--metrics", metric], 2, &told);
+        refused(&["evaluate", &model, &rents, "--metrics", metric], 2, &told);
+    }
+    common::stdout(&["evaluate", &model, &rents, "--metrics", "rmse,mae"]);
+}
+
+#[test]
 fn files_that_cannot_be_used() {
     let folder = tempfile::tempdir().unwrap();
     let put = |name: &str, content: &[u8]| file(folder.path(), name, content);
