@@ -18,9 +18,26 @@ const PIECE: usize = 32 << 10;
 /// Fewest rows of such a piece.
 const FEWEST: usize = 64;
 
-/// Pieces into which the sum over a tall batch is cut, for the gradient of a narrow layer. A thread then has the same rows from the
-/// forward product on: to fetch them from the cache of another core would cost more than the products.
+/// Pieces into which the sum over a tall batch is cut, for the gradient of a narrow layer.
 const SUMS: usize = 8;
+
+/// The pieces into which the sum over a batch of so many rows is cut for the gradient of a layer: 1 unless the rows are many beside
+/// the weights. A thread then has the same rows from the forward product on: to fetch them from the cache of another core costs
+/// more than to add the sums. Decided by shapes alone.
+fn sums<T>(rows: usize, n_j: usize, n_k: usize) -> usize {
+    let len = n_j.saturating_mul(n_k);
+    let bytes = len.saturating_mul(size_of::<T>());
+    if rows >= 4 * FEWEST * SUMS && bytes <= PIECE / 2 {
+        SUMS
+    } else if rows.saturating_mul(n_j + n_k) > 4 * len
+        && rows.saturating_mul(len) >= DEEP
+        && bytes <= 8 * PIECE
+    {
+        2
+    } else {
+        1
+    }
+}
 
 /// Multiply-adds from which the forward product of a small batch is computed as the sum of two.
 const DEEP: usize = 1 << 20;
@@ -324,7 +341,7 @@ impl Engine {
         }
     }
 
-    /// [`Engine::dense_gradient`] by sums over pieces of the batch, if that is tall and the layer narrow; whether it was.
+    /// [`Engine::dense_gradient`] by sums over pieces of the batch, if there are several; whether there were.
     ///
     /// # Safety
     ///
@@ -338,17 +355,18 @@ impl Engine {
         b: Option<MatMut<T>>,
     ) -> bool {
         let (rows, n_j, n_k) = (delta.rows, delta.cols, x.cols);
-        let len = n_j.saturating_mul(n_k);
-        if rows < 4 * FEWEST * SUMS || len * size_of::<T>() > PIECE / 2 {
+        let pieces = sums::<T>(rows, n_j, n_k);
+        if pieces == 1 {
             return false;
         }
+        let len = n_j * n_k;
         // As W lies in memory, so that both are walked through along their rows.
         let turned = w.row == 1 && w.col != 1;
         let w = if turned { w.t() } else { w };
         let both = len + n_j;
-        Buffer::with(SUMS * both, |space: *mut T| {
-            let sums = MatMut { ptr: space, rows: SUMS, cols: both, row: both.cast_signed(), col: 1 };
-            let piece = rows.div_ceil(SUMS);
+        Buffer::with(pieces * both, |space: *mut T| {
+            let sums = MatMut { ptr: space, rows: pieces, cols: both, row: both.cast_signed(), col: 1 };
+            let piece = gemm::share(rows, pieces);
             self.share_rows::<T>((rows, n_k, n_j), piece, &|engine, row, rows| {
                 let part = |m: MatRef<T>| m.block(row, 0, rows, m.cols);
                 let to = sums.at(row / piece, 0);
@@ -361,10 +379,12 @@ impl Engine {
                     elementwise::column_sums(engine.isa, part(delta), Update::Replace, db);
                 }
             });
-            let sums = MatRef { ptr: space.cast_const(), rows: SUMS, cols: both, row: sums.row, col: 1 };
-            self.isa.dispatch(Total { sums: sums.block(0, 0, SUMS, len), c: w, update: weights });
+            // As many as there are: rounded up, pieces may cover the batch sooner.
+            let pieces = rows.div_ceil(piece);
+            let sums = MatRef { ptr: space.cast_const(), rows: pieces, cols: both, row: sums.row, col: 1 };
+            self.isa.dispatch(Total { sums: sums.block(0, 0, pieces, len), c: w, update: weights });
             if let Some(b) = b {
-                self.isa.dispatch(Total { sums: sums.block(0, len, SUMS, n_j), c: b, update: biases });
+                self.isa.dispatch(Total { sums: sums.block(0, len, pieces, n_j), c: b, update: biases });
             }
         });
         true
@@ -462,6 +482,7 @@ mod tests {
     fn tall_batches_have_the_same_bits() {
         // On both sides of where batches begin to be tall, and large enough to be shared.
         same_bits(&[2047, 2048, 2051, 30_000], (5, 19));
+        same_bits(&[161, 162, 1000], (60, 110));
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl Axis {
 /// counts for more, so that it is read and copied once.
 fn is_owned<T: Element>(a: MatRef<T>, b: MatRef<T>) -> bool {
     let outer = a.row == 1 && b.col == 1 && a.cols < b.cols;
-    let tall = a.rows >= b.cols && b.col == 1 || a.rows >= b.cols.saturating_mul(4);
+    let tall = a.rows >= b.cols && (b.col == 1 || a.rows >= 512);
     tall || outer || driver::is_swept(a, b)
 }
 
