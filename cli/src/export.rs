@@ -4,19 +4,19 @@ use std::io::Write as _;
 
 use chainrule::Linked;
 use chainrule_data::Step;
-use chainrule_model::{ElementType, Model, check_writable, write_atomically};
+use chainrule_model::{ElementType, Model, write_atomically};
 use chainrule_onnx::{ExportOptions, Preprocess, to_onnx};
 use serde_json::json;
 
 use crate::args::ExportArgs;
 use crate::failure::Failure;
 use crate::known::Known;
-use crate::run;
+use crate::{outputs, run};
 
 /// `chainrule export`.
 pub(crate) fn command(args: &ExportArgs) -> Result<(), Failure> {
     let model = run::open(&args.model)?;
-    check_writable(&args.onnx)?;
+    outputs::check(&args.onnx, [&*run::network(&args.model)])?;
     let bytes = match model.element_type() {
         ElementType::F64 => onnx::<f64>(&model)?,
         _ => onnx::<f32>(&model)?,

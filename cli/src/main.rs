@@ -27,6 +27,7 @@ mod interrupt;
 mod job;
 mod known;
 mod memory;
+mod outputs;
 mod part;
 mod plan;
 mod plot;

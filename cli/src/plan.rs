@@ -1,7 +1,7 @@
 //! What `train` is to do, of flags, a configuration file, a preset and what suits the data: the first that says something counts.
 
 use std::num::NonZeroU16;
-use std::path::PathBuf;
+use std::path::Path;
 
 use chainrule::{Scalar, Schedule, TrainerConfig};
 
@@ -13,8 +13,8 @@ use crate::data::{Data, Wanted};
 use crate::failure::Failure;
 use crate::presets::Preset;
 use crate::recipe::{OF_NUMBERS, Recipe, Task, check_metrics};
-use crate::run;
 use crate::source::{MnistSplit, Source};
+use crate::{outputs, run};
 
 /// The share of the training data that early stopping goes by, where none is told.
 const VALIDATION_SHARE: f64 = 0.1;
@@ -167,9 +167,11 @@ impl Plan {
         })
     }
 
-    /// The files that will be written.
-    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.config.output.out.iter().chain(&self.config.output.svg)
+    /// Fails if a file that the run is to write could not be written, or is one that it reads.
+    pub(crate) fn check_outputs(&self, config: Option<&Path>) -> Result<(), Failure> {
+        let read = || self.config.data.source.iter().map(Path::new).chain(config);
+        let output = &self.config.output;
+        output.out.iter().chain(&output.svg).try_for_each(|file| outputs::check(file, read()))
     }
 
     /// The run as a configuration file describes it, with everything settled.

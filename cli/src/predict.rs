@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use chainrule::Linked;
-use chainrule_model::{ElementType, Model, check_writable, write_atomically};
+use chainrule_model::{ElementType, Model, write_atomically};
 use csv::Writer;
 use ndarray::{Array2, ArrayRef2, Axis};
 use ndarray_npy::{WritableElement, WriteNpyExt as _};
@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::args::{PredictArgs, Rendering};
 use crate::failure::Failure;
 use crate::known::{Known, Truth};
-use crate::run;
+use crate::{outputs, run};
 
 /// `chainrule predict`.
 pub(crate) fn command(args: &PredictArgs) -> Result<(), Failure> {
@@ -28,7 +28,9 @@ fn to_somewhere<T: Linked + WritableElement>(args: &PredictArgs, model: &Model) 
     match args.out.as_deref().filter(|out| *out != Path::new("-")) {
         None => predict::<T>(args, model, &mut io::stdout().lock()),
         Some(path) => {
-            check_writable(path)?;
+            let model_file = run::network(&args.model);
+            let (input, targets) = (Path::new(&args.read.input), args.read.targets.as_deref());
+            outputs::check(path, [&*model_file, input].into_iter().chain(targets))?;
             let mut bytes = Vec::new();
             predict::<T>(args, model, &mut bytes)?;
             Ok(write_atomically(path, &bytes)?)

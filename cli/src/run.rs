@@ -32,7 +32,12 @@ fn model(folder: &Path) -> PathBuf {
 
 /// Reads the file of a network, or that of a run whose folder is given.
 pub(crate) fn open(path: &Path) -> Result<Model, Failure> {
-    Ok(if path.is_dir() { Model::read(model(path)) } else { Model::read(path) }?)
+    Ok(Model::read(network(path))?)
+}
+
+/// The file of a network, or that of a run whose folder is given.
+pub(crate) fn network(path: &Path) -> PathBuf {
+    if path.is_dir() { model(path) } else { path.to_path_buf() }
 }
 
 /// Where a run lies: a mere name is one below `runs`.

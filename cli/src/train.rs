@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use chainrule::{Epoch, Linked, Network, loss_by_name};
 use chainrule_data::Answers;
-use chainrule_model::{Description, Model, check_writable, write_atomically};
+use chainrule_model::{Description, Model, write_atomically};
 use chainrule_report::Run;
 
 use crate::args::{Dtype, TrainArgs};
@@ -35,7 +35,7 @@ pub(crate) fn command(args: &TrainArgs) -> Result<(), Failure> {
 
 fn train<T: Linked>(args: &TrainArgs, plan: &Plan) -> Result<(), Failure> {
     let backend = plan.machine.backend::<T>()?;
-    plan.files().try_for_each(|file| check_writable(file))?;
+    plan.check_outputs(args.config.as_deref())?;
     let mut data = plan.load::<T>()?;
     let recipe = plan.recipe(&data)?;
     let config = recipe.config(data.features(), data.task())?;

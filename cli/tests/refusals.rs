@@ -152,6 +152,30 @@ fn files_that_cannot_be_written_are_told_before_training() {
 }
 
 #[test]
+fn what_is_read_is_never_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = file(folder.path(), "flowers.csv", flowers());
+    let same = folder.path().join("sub/../flowers.csv").display().to_string();
+    std::fs::create_dir(folder.path().join("sub")).unwrap();
+    for flag in ["--out", "--svg"] {
+        for to in [&table, &same] {
+            refused(&["train", &table, "--epochs", "1", flag, to], 2, &[to, &table, "which is read"]);
+        }
+    }
+    let model = folder.path().join("model").display().to_string();
+    let train = ["train", &table, "--epochs", "1", "--quiet", "--out", &model];
+    // The model of an earlier run is replaced, as ever.
+    for _ in 0..2 {
+        chainrule().args(train).assert().success();
+    }
+    refused(&["export", &model, "--onnx", &model], 2, &[&model, "which is read"]);
+    for to in [&model, &table] {
+        refused(&["predict", &model, &table, "--out", to], 2, &[to, "which is read"]);
+    }
+    assert_eq!(std::fs::read_to_string(&table).unwrap(), flowers());
+}
+
+#[test]
 fn mnist_that_is_not_there() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = chainrule();
