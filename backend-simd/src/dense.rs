@@ -6,7 +6,7 @@ use ndarray::{ArrayRef1, ArrayRef2};
 use crate::elementwise::{self, read};
 use crate::gemm::view::{MatMut, MatRef};
 use crate::gemm::{self, Block, Buffer, Engine, Update};
-use crate::isa::Kernel;
+use crate::isa::{Kernel, Ready};
 use crate::lane::Lane;
 use crate::small::{self, Finish};
 use crate::threads;
@@ -66,6 +66,24 @@ pub(crate) fn row<T: Copy>(x: &ArrayRef1<T>) -> MatRef<T> {
 fn row_mut<T: Copy>(x: &mut ArrayRef1<T>) -> MatMut<T> {
     let [col] = *x.strides() else { unreachable!("one axis") };
     MatMut { ptr: x.as_mut_ptr(), rows: 1, cols: x.len(), row: 0, col }
+}
+
+/// Z and A of a finished block of X W, which lies in A.
+///
+/// # Safety
+///
+/// Bias, Z and A have the same shape, and the block is valid for reads and writes.
+unsafe fn finish<T: Real + Scalar>(
+    g: Activation,
+    bias: Option<MatRef<T>>,
+    z: Option<MatMut<T>>,
+    isa: Ready,
+    Block { row, col, c }: Block<T>,
+) {
+    let bias = bias.map(|b| b.block(row, col, c.rows, c.cols));
+    let z = z.map(|z| z.block(row, col, c.rows, c.cols));
+    // SAFETY: the caller's contract.
+    unsafe { elementwise::finish_forward(Engine { isa, threads: 1 }, g, bias, z, c) }
 }
 
 impl Engine {
@@ -172,13 +190,8 @@ impl Engine {
         z: Option<MatMut<T>>,
         a: MatMut<T>,
     ) {
-        let alone = Self { threads: 1, ..self };
-        let epilogue = move |Block { row, col, c }: Block<T>| {
-            let bias = bias.map(|b| b.block(row, col, c.rows, c.cols));
-            let z = z.map(|z| z.block(row, col, c.rows, c.cols));
-            // SAFETY: the block lies inside of A, and no two blocks overlap.
-            unsafe { elementwise::finish_forward(alone, g, bias, z, c) }
-        };
+        // SAFETY: the block lies inside of A, and no two blocks overlap.
+        let epilogue = move |block| unsafe { finish(g, bias, z, self.isa, block) };
         let nothing = bias.is_none() && z.is_none() && g == Activation::Identity;
         // SAFETY: the caller's contract.
         unsafe {
@@ -208,18 +221,13 @@ impl Engine {
             (x.block(0, from, rows, len), w.block(from, 0, len, cols))
         };
         let alone = Self { threads: 1, ..self };
-        let finish = move |row: usize, col: usize, c: MatMut<T>| {
-            let bias = bias.map(|b| b.block(row, col, c.rows, c.cols));
-            let z = z.map(|z| z.block(row, col, c.rows, c.cols));
-            // SAFETY: the block lies inside of A, and no two blocks overlap.
-            unsafe { elementwise::finish_forward(alone, g, bias, z, c) }
-        };
+        // SAFETY: the block lies inside of A, and no two blocks overlap.
+        let epilogue = move |block| unsafe { finish(g, bias, z, self.isa, block) };
         let ways = threads::ways(self.threads, rows.saturating_mul(depth) / T::PER_NANOSECOND * cols);
         let (x_0, w_0) = half(0);
         let (x_1, w_1) = half(1);
         if ways == 1 {
             let add = Update::Blend { alpha: T::of(1.0), beta: T::of(1.0) };
-            let epilogue = move |Block { row, col, c }: Block<T>| finish(row, col, c);
             // SAFETY: the caller's contract; the first product writes all of A.
             unsafe {
                 gemm::product(alone, x_0, w_0, Update::Replace, a, None);
@@ -248,7 +256,7 @@ impl Engine {
                 let other = other.block(row, 0, n, cols);
                 // SAFETY: both products are there, and pieces do not overlap.
                 unsafe { elementwise::finish_forward(alone, Activation::Identity, Some(other), None, c) };
-                finish(row, 0, c);
+                epilogue(Block { row, col: 0, c });
             });
         });
     }
