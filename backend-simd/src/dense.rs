@@ -39,7 +39,7 @@ fn sums<T>(rows: usize, n_j: usize, n_k: usize) -> usize {
     }
 }
 
-/// Multiply-adds from which the forward product of a small batch is computed as the sum of two.
+/// Multiply-adds from which the forward product of a small batch, or the gradient of a tall one, is computed as the sum of two.
 const DEEP: usize = 1 << 20;
 
 /// Most multiply-adds of a product alone that is better off without a plan.
