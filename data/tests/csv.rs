@@ -240,7 +240,11 @@ fn files_without_rows_and_ragged_ones() {
         refused("\na,b\r\n1,0\r\n\r\n1,2,0\r\n"),
         "t.csv, line 5: found 3 columns, expected 2, as on line 2"
     );
-    assert_eq!(refused("1,2,0\n1\n"), "t.csv, line 2: found 1 column, expected 3, as on line 1");
+    assert_eq!(
+        refused("1,2,0\n1\n"),
+        "t.csv, line 2: found 1 column, expected 3, as on line 1 (unless line 1 is no part of the table: the option `skip`)"
+    );
+    assert_eq!(refused("1,2,0\n1,2,0\n1\n"), "t.csv, line 3: found 1 column, expected 3, as on line 1");
     // An open quotation mark swallows what follows.
     assert_eq!(position("1,2,0\n1,\"2,0\n1,2,0\n"), Position::Line(2));
     assert_eq!(

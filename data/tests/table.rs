@@ -51,6 +51,19 @@ fn columns_are_told_by_their_first_value() {
         "t.csv, line 4, column 1 (a): found `7`, expected a category, as above, and no number \
          (columns of categories that are no plain texts are named by the option `categorical`)"
     );
+    // Or that the first line is no row.
+    assert_eq!(
+        refused("150,4,setosa\n5.1,3.5,0\n", &Options::new().task(Task::Values)),
+        "t.csv, line 1, column 3: found `setosa`, expected a number"
+    );
+    let unlike = refused("150,setosa,7\n5.1,3.5,0\n", &Options::new());
+    assert!(
+        unlike.starts_with(
+            "t.csv, line 2, column 2: found `3.5`, expected a category, as above, and no number"
+        ) && unlike.ends_with("(unless line 1 is no part of the table: the option `skip`)"),
+        "{unlike}"
+    );
+    assert!(!refused("1,x,7\n5.1,y,0\n5,3,1", &Options::new()).contains("skip"));
     let mixed = table("a,b\n1,2\nx,3\n", &Options::new().categorical([name("a")])).unwrap();
     assert_eq!(mixed.features()[0].categories.as_deref().unwrap(), ["1", "x"]);
 }

@@ -98,7 +98,7 @@ impl Gather {
         match self.kind {
             Kind::Numbers { detected } => number(cell).map_err(|expected| {
                 if detected && expected == A_NUMBER {
-                    format!("{expected}, as above ({CATEGORIES_HINT})")
+                    format!("{expected}{AS_ABOVE} ({CATEGORIES_HINT})")
                 } else {
                     expected
                 }
@@ -109,7 +109,7 @@ impl Gather {
                 _ => Err(A_WEIGHT.to_owned()),
             },
             Kind::Categories { detected: true } if number::<T>(cell).is_ok() => {
-                Err(format!("a category, as above, and no number ({CATEGORIES_HINT})"))
+                Err(format!("a category{AS_ABOVE}, and no number ({CATEGORIES_HINT})"))
             }
             _ => self.place(cell).map(|place| T::from(place).unwrap_or_else(T::nan)),
         }
@@ -154,6 +154,8 @@ impl Gather {
 
 const A_NUMBER: &str = "a number";
 const A_WEIGHT: &str = "a weight, a number of at least 0";
+/// In what is expected of a cell because of the first row alone.
+pub(super) const AS_ABOVE: &str = ", as above";
 const CATEGORIES_HINT: &str =
     "columns of categories that are no plain texts are named by the option `categorical`";
 

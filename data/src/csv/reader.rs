@@ -2,6 +2,7 @@
 
 use super::{
     Options,
+    column::AS_ABOVE,
     layout::{Layout, Slot, Taken},
     rows::Rows,
 };
@@ -138,8 +139,13 @@ impl<'a> Reader<'a> {
     fn take<T: Float>(&mut self, values: &mut [T], answers: &mut [T]) -> Result<Option<T>, Error> {
         let mut weight = None;
         let (rows, layout) = (&self.rows, &mut self.layout);
+        // What is unlike the very first record alone is perhaps not at fault.
+        let first = match rows.number {
+            2 => format!(" (unless line {} is no part of the table: the option `skip`)", layout.line),
+            _ => String::new(),
+        };
         if rows.record.len() != layout.slots.len() {
-            let expected = format!("{}, as on line {}", layout.slots.len(), layout.line);
+            let expected = format!("{}, as on line {}{first}", layout.slots.len(), layout.line);
             let found = counted(rows.record.len(), "column");
             return Err(rows.file.malformed(Position::Line(rows.line(0)), found, expected));
         }
@@ -159,6 +165,9 @@ impl<'a> Reader<'a> {
                 Err(mut expected) => {
                     let line = rows.line(column);
                     let is_feature = matches!(slot, Slot::Feature(_));
+                    if layout.names.is_empty() && expected.contains(AS_ABOVE) {
+                        expected += &first;
+                    }
                     if layout.doubtful() && is_feature && line == layout.line {
                         expected += " (unless this line is a header: the option `header`)";
                     }

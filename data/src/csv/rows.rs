@@ -38,6 +38,8 @@ pub(super) struct Rows<'a> {
     pub(super) file: File,
     reader: csv::Reader<Lines<Bytes<'a>>>,
     pub(super) record: ByteRecord,
+    /// The current record's number in the file, from 1; a header counts as well.
+    pub(super) number: u64,
 }
 
 impl<'a> Rows<'a> {
@@ -63,13 +65,14 @@ impl<'a> Rows<'a> {
             .delimiter(delimiter)
             .comment(comment)
             .from_reader(bytes);
-        Ok(Self { file, reader, record: ByteRecord::new() })
+        Ok(Self { file, reader, record: ByteRecord::new(), number: 0 })
     }
 
     /// Reads the next row; whether there was one.
     pub(super) fn next(&mut self) -> Result<bool, Error> {
         let passed = self.reader.position().byte();
         self.reader.get_mut().forget(passed);
+        self.number += 1;
         self.reader.read_byte_record(&mut self.record).map_err(|error| {
             let cause = match error.into_kind() {
                 csv::ErrorKind::Io(cause) => cause,
