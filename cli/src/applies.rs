@@ -32,9 +32,7 @@ pub(crate) fn check(
         ],
     )?;
     for_archives(source, &data.arrays)?;
-    if data.data_dir.is_some() && !matches!(source, Source::Mnist(_)) {
-        return refuse(&format!("--data-dir is for mnist, found {}", source.name()));
-    }
+    for_mnist(source, data.data_dir.as_deref())?;
     if data.window.is_some() && !matches!(source, Source::Arrays(_)) {
         return refuse(&format!("--window is for arrays, two NPY files: {} is read at once", source.name()));
     }
@@ -79,9 +77,7 @@ pub(crate) fn check_read(source: &Source, args: &ReadArgs) -> Result<(), Failure
         ],
     )?;
     for_archives(source, &args.arrays)?;
-    if args.data_dir.is_some() && !matches!(source, Source::Mnist(_)) {
-        return refuse(&format!("--data-dir is for mnist, found {}", source.name()));
-    }
+    for_mnist(source, args.data_dir.as_deref())?;
     let is_array = matches!(source, Source::Arrays(_)) && !is_archive(Path::new(&args.input));
     if args.targets.is_some() && !is_array {
         return refuse(&format!("--targets is for an array (NPY) in a file, found {}", source.name()));
@@ -115,6 +111,14 @@ fn for_archives(source: &Source, names: &[String]) -> Result<(), Failure> {
         _ if names.is_empty() => Ok(()),
         Source::Arrays(paths) if paths.iter().any(|path| is_archive(path)) => Ok(()),
         _ => refuse(&format!("--arrays is for archives (NPZ), found {}", source.name())),
+    }
+}
+
+fn for_mnist(source: &Source, folder: Option<&Path>) -> Result<(), Failure> {
+    match source {
+        Source::Mnist(_) => Ok(()),
+        _ if folder.is_none() => Ok(()),
+        _ => refuse(&format!("--data-dir is for mnist, found {}", source.name())),
     }
 }
 
