@@ -3,14 +3,21 @@
 use std::str::FromStr;
 
 use chainrule::{Activation, LayerConfig};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use super::list::list_or_text;
 use super::nearest::{named, suggestion};
 
 /// The layers before the last, in the forms that the command line and a configuration file take.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Layers(pub(crate) Vec<LayerConfig>);
+
+impl<'de> Deserialize<'de> for Layers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        list_or_text(deserializer, Self, "a list of layers, or a text as for --layers")
+    }
+}
 
 /// The words that a layer begins with, besides the activations.
 const KINDS: [&str; 10] = [

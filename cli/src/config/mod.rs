@@ -2,6 +2,7 @@
 
 mod data;
 mod layers;
+mod list;
 mod nearest;
 mod sections;
 mod shorthand;
@@ -174,6 +175,33 @@ mod tests {
     }
 
     #[test]
+    fn one_value_does_in_a_file_for_a_list_or_a_table() {
+        for (short, long) in [
+            ("[data]\nsource = 'a.csv'", "[data]\nsource = ['a.csv']"),
+            ("[data]\nignore = 'a'\narrays = 'b'", "[data]\nignore = ['a']\narrays = ['b']"),
+            ("[data]\ncategorical = 'a'", "[data]\ncategorical = ['a']"),
+            ("[network]\nhidden = 30", "[network]\nhidden = [30]"),
+            ("[network]\nhidden = '30,20'", "[network]\nhidden = [30, 20]"),
+            ("[network]\nhidden = 'none'", "[network]\nhidden = []"),
+            (
+                "[network]\nlayers = 'dense:8:gelu tanh'",
+                "[network]\nlayers = [{ kind = 'dense', outputs = 8, activation = 'gelu' }, \
+                 { kind = 'activation', function = 'tanh' }]",
+            ),
+            ("[training]\nearly-stopping = 5", "[training]\nearly-stopping = { patience = 5 }"),
+            ("[training]\nplateau = 5", "[training]\nplateau = { patience = 5 }"),
+            ("[training]\nmetrics = 'f1'", "[training]\nmetrics = ['f1']"),
+            ("[training]\nbatch-size = 'full'", "[training]\nbatch-size = 9223372036854775807"),
+        ] {
+            let read = |text| FileConfig::parse(text, "run.toml").map_err(|error| error.to_string());
+            let (short, long) = (read(short), read(long));
+            assert_eq!(short.as_ref().unwrap().config, long.unwrap().config);
+            let training = short.unwrap().training_over(&TrainerConfig::default());
+            assert!(training.is_ok(), "{training:?}");
+        }
+    }
+
+    #[test]
     fn unknown_keys_are_refused_with_the_nearest_known_one() {
         for (text, told) in [
             ("[trainin]\nepochs = 3", "run.toml, line 1: unknown field `trainin`"),
@@ -200,6 +228,15 @@ mod tests {
             ("[machine]\nthreads = 0", "line 2: invalid value: integer `0`, expected a nonzero u16"),
             ("[training]\nepochs = 'many'", "line 2"),
             ("[output]\nkeep = 0", "line 2: invalid value: integer `0`, expected a nonzero usize"),
+            (
+                "[network]\nhidden = 0.5",
+                "line 2: invalid type: floating point `0.5`, expected a list of sizes, or a text",
+            ),
+            ("[network]\nhidden = '8,x'", "line 2: `x` is no size of a layer"),
+            ("[network]\nlayers = 'dens:8'", "(did you mean `dense`?)"),
+            ("[network]\nlayers = [3]", "line 2"),
+            ("[training]\nearly-stopping = 'long'", "line 2: invalid type: string"),
+            ("[training]\nbatch-size = 'ful'", "line 2"),
             ("epochs = ", "line 1"),
         ] {
             let error = FileConfig::parse(text, "run.toml").unwrap_err().to_string();

@@ -5,17 +5,24 @@ use std::str::FromStr;
 
 use chainrule::Activation;
 use chainrule_data::Method;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use super::list::list_or_text;
 use super::nearest::{among, named};
 
 /// No layer has more units: beyond, a slip of the keyboard is more likely.
 pub(crate) const LARGEST_LAYER: usize = 1 << 20;
 
 /// The units of the hidden layers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Hidden(pub(crate) Vec<usize>);
+
+impl<'de> Deserialize<'de> for Hidden {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        list_or_text(deserializer, Self, "a list of sizes, or a text as for --hidden")
+    }
+}
 
 impl FromStr for Hidden {
     type Err = String;
