@@ -53,6 +53,7 @@ mod repeat;
 mod shapes;
 mod softmax;
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 
@@ -187,19 +188,31 @@ macro_rules! conformance {
     };
 }
 
+mod every {
+    pub(super) use crate::dense::*;
+    pub(super) use crate::elementwise::*;
+    pub(super) use crate::optimizers::*;
+    pub(super) use crate::products::*;
+    pub(super) use crate::repeat::*;
+    pub(super) use crate::shapes::*;
+    pub(super) use crate::softmax::*;
+}
+
 /// Every check, to be run one by one.
 #[must_use]
 pub fn checks<T: Scalar>() -> Vec<Check<T>> {
-    mod every {
-        pub(super) use crate::dense::*;
-        pub(super) use crate::elementwise::*;
-        pub(super) use crate::optimizers::*;
-        pub(super) use crate::products::*;
-        pub(super) use crate::repeat::*;
-        pub(super) use crate::shapes::*;
-        pub(super) use crate::softmax::*;
-    }
-    __each_check! { __check_table (T) }
+    let tables: [Box<dyn Any>; 2] = [Box::new(checks_of_f32()), Box::new(checks_of_f64())];
+    let of_this_type = |table: Box<dyn Any>| table.downcast::<Vec<Check<T>>>().ok();
+    tables.into_iter().find_map(of_this_type).map_or_else(Vec::new, |table| *table)
+}
+
+// For each type there is: so the checks are compiled here once, and not anew in every program that runs them.
+fn checks_of_f32() -> Vec<Check<f32>> {
+    __each_check! { __check_table (f32) }
+}
+
+fn checks_of_f64() -> Vec<Check<f64>> {
+    __each_check! { __check_table (f64) }
 }
 
 /// Runs the whole suite.
