@@ -9,7 +9,7 @@ use chainrule_naive::Naive;
 use chainrule_onnx::to_onnx;
 use serde_json::json;
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/suite/common.rs"]
 mod common;
 
 use common::{Case, cases, inputs, outputs, single};
