@@ -1,5 +1,5 @@
-//! Short forms that a configuration file shares with the flags: `optimizer = "adam"`, `hidden = 30`, `batch-size = "full"`, a schedule over
-//! the whole run.
+//! Short forms that a configuration file shares with the flags: `optimizer = "adam"`, `early-stopping = 5`, `batch-size = "full"`, a schedule
+//! over the whole run.
 
 use std::sync::LazyLock;
 
