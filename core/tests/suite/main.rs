@@ -1,6 +1,7 @@
 //! The tests of what the crate offers, as one program: each would compile anew what is generic in the library.
 
 mod activations;
+mod common;
 mod epochs;
 mod lbfgs;
 mod metrics;

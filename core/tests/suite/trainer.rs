@@ -13,30 +13,7 @@ use chainrule_core::{
 use chainrule_naive::Naive;
 use ndarray::{Array2, Axis};
 
-/// Points in the plane, of class 1 outside of a circle.
-fn circle(n: usize) -> (Array2<f64>, Vec<usize>) {
-    let mut generator = Generator::new(5, Stream::Initial);
-    let x = Array2::from_shape_simple_fn((n, 2), || generator.normal());
-    let labels = x.rows().into_iter().map(|row| usize::from(row.dot(&row) > 1.4)).collect();
-    (x, labels)
-}
-
-fn network() -> Network<f64> {
-    Network::builder(2).dense(8, Activation::Tanh).dense(2, Activation::Identity).softmax().build(3).unwrap()
-}
-
-fn bits(network: &Network<f64>) -> Vec<u64> {
-    network.parameters().iter().map(|w| w.to_bits()).collect()
-}
-
-/// What of an epoch does not depend on the clock.
-fn measured(history: &[Epoch]) -> Vec<(usize, u64, Option<u64>, u64)> {
-    let of = |epoch: &Epoch| {
-        let validation = epoch.validation.as_ref().map(|validation| validation.loss.to_bits());
-        (epoch.epoch, epoch.train.loss.to_bits(), validation, epoch.learning_rate.to_bits())
-    };
-    history.iter().map(of).collect()
-}
+use crate::common::{bits, circle, measured, network};
 
 #[test]
 fn batches_together_are_one_batch() {
