@@ -5,10 +5,12 @@
 //! cargo run --release -p chainrule-bench -- --net 784-100-50-10 --activation relu --batch 64 --rows 10000
 //! cargo run --release -p chainrule-bench -- --workload W5 --losses 20 --rate 0.1 --seconds 0
 //! cargo run --release -p chainrule-bench -- --gemm 128,784,512 --form NT --dtype f32
+//! yes | head -3 | cargo run --release -p chainrule-bench -- --workload W1 --seconds 0.1 --turns
 //! ```
 #![forbid(unsafe_code)]
 
 use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -76,6 +78,9 @@ struct Arguments {
     /// For how long to measure
     #[arg(long, default_value_t = 2.0, value_parser = seconds)]
     seconds: f64,
+    /// Measure whenever a line is read from standard input, and print a line each time: several programs can take turns
+    #[arg(long)]
+    turns: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -92,7 +97,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 /// One line of the output. A rate is the median over repetitions: epochs of a workload, or some milliseconds of products.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 struct Report {
     peer: &'static str,
     backend: String,
@@ -126,12 +131,23 @@ struct Report {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
-    let report = match arguments.dtype {
-        Dtype::F32 => measure::<f32>(&arguments),
-        Dtype::F64 => measure::<f64>(&arguments),
-    }?;
-    println!("{}", serde_json::to_string(&report)?);
-    Ok(())
+    let print = |report: &Report| -> Result<(), Box<dyn Error>> {
+        println!("{}", serde_json::to_string(report)?);
+        Ok(())
+    };
+    match arguments.dtype {
+        Dtype::F32 => measure::<f32>(&arguments, turns(arguments.turns), print),
+        Dtype::F64 => measure::<f64>(&arguments, turns(arguments.turns), print),
+    }
+}
+
+/// When to measure: once, or whenever a line is read.
+fn turns(many: bool) -> Box<dyn Iterator<Item = io::Result<()>>> {
+    if many {
+        Box::new(io::stdin().lines().map(|line| line.map(drop)))
+    } else {
+        Box::new(std::iter::once(Ok(())))
+    }
 }
 
 /// An element type of the backends that are linked.
@@ -179,7 +195,11 @@ fn backend<T: Element>(arguments: &Arguments) -> Result<Arc<dyn Backend<T>>, Box
     })
 }
 
-fn measure<T: Element>(arguments: &Arguments) -> Result<Report, Box<dyn Error>> {
+fn measure<T: Element>(
+    arguments: &Arguments,
+    turns: impl Iterator<Item = io::Result<()>>,
+    mut print: impl FnMut(&Report) -> Result<(), Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
     let threads = usize::from(arguments.threads);
     let backend = backend::<T>(arguments)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
@@ -215,29 +235,31 @@ fn measure<T: Element>(arguments: &Arguments) -> Result<Report, Box<dyn Error>> 
     if let (Some(ready), Some(steps)) = (&mut ready, arguments.losses) {
         report.losses = Some(pool.install(|| ready.losses(&*backend, steps))?);
         if time.is_zero() {
-            return Ok(report);
+            return print(&report);
         }
+    } else if let Some(ready) = &mut ready {
+        pool.install(|| ready.epoch(&*backend))?;
     }
-    let before = peak_gflops::<T>(threads);
-    let rates = pool.install(|| match (ready, arguments.gemm) {
-        (Some(mut ready), _) => {
-            if arguments.losses.is_none() {
-                ready.epoch(&*backend)?;
-            }
-            run_workload(&mut ready, &*backend, time)
-        }
-        (None, Some(shape)) => run_product::<T>(shape, arguments.form, &*backend, time),
-        (None, None) => unreachable!("one of them is required"),
-    })?;
-    report.peak_rss_mb = peak_rss_megabytes().map(rounded);
-    report.handover_ns = (threads > 1).then(|| rounded(handover_ns()));
-    let peak = before.max(peak_gflops::<T>(threads));
-    let gflops = rates.flops / rates.seconds / 1e9;
-    report.samples_per_s = workload.map(|_| rounded(rates.samples / rates.seconds));
-    report.gflops = Some(rounded(gflops));
-    report.fraction_of_peak = Some(rounded(gflops / peak));
-    report.us_per_step = Some(rounded(rates.seconds * 1e6));
-    Ok(report)
+    let mut operands = arguments.gemm.map(|shape| (Operands::<T>::new(shape, arguments.form), shape));
+    for turn in turns {
+        turn?;
+        let before = peak_gflops::<T>(threads);
+        let rates = pool.install(|| match (&mut ready, &mut operands) {
+            (Some(ready), _) => run_workload(ready, &*backend, time),
+            (None, Some((operands, shape))) => run_product(operands, *shape, &*backend, time),
+            (None, None) => unreachable!("one of them is required"),
+        })?;
+        report.peak_rss_mb = peak_rss_megabytes().map(rounded);
+        report.handover_ns = (threads > 1).then(|| rounded(handover_ns()));
+        let peak = before.max(peak_gflops::<T>(threads));
+        let gflops = rates.flops / rates.seconds / 1e9;
+        report.samples_per_s = workload.map(|_| rounded(rates.samples / rates.seconds));
+        report.gflops = Some(rounded(gflops));
+        report.fraction_of_peak = Some(rounded(gflops / peak));
+        report.us_per_step = Some(rounded(rates.seconds * 1e6));
+        print(&report)?;
+    }
+    Ok(())
 }
 
 /// What a step takes and does; a step is a batch or a product.
@@ -269,12 +291,11 @@ fn run_workload<T: Linked>(
 }
 
 fn run_product<T: Linked>(
+    operands: &mut Operands<T>,
     shape: Shape,
-    form: Form,
     backend: &dyn Backend<T>,
     time: Duration,
 ) -> chainrule::Result<Rates> {
-    let mut operands = Operands::<T>::new(shape, form);
     operands.multiply(backend)?;
     // As many products as take some five milliseconds, so that the clock's own time does not count.
     let mut times = 1;
@@ -314,17 +335,31 @@ fn median_seconds(time: Duration, mut work: impl FnMut() -> chainrule::Result<()
 mod tests {
     use super::*;
 
+    /// What is printed in so many turns.
+    fn reports<'a, T: Element>(arguments: impl IntoIterator<Item = &'a str>, turns: usize) -> Vec<Report> {
+        let mut reports = Vec::new();
+        measure::<T>(&Arguments::parse_from(arguments), (0..turns).map(|_| Ok(())), |report| {
+            reports.push(report.clone());
+            Ok(())
+        })
+        .unwrap();
+        reports
+    }
+
     #[test]
     fn every_backend_is_measured() {
         for backend in chainrule::backends::<f32>() {
             let name = backend.name();
             for what in [["--workload", "w5"], ["--gemm", "3,4,5"]] {
                 let arguments = ["chainrule-bench", "--backend", name, "--seconds", "0", what[0], what[1]];
-                let report = measure::<f32>(&Arguments::parse_from(arguments)).unwrap();
-                assert_eq!(report.samples_per_s.is_some(), what[0] == "--workload");
-                assert!(report.gflops > Some(0.0) && report.us_per_step > Some(0.0), "{report:?}");
-                let json: serde_json::Value = serde_json::to_value(&report).unwrap();
-                assert_eq!(json["backend"], name);
+                let reports = reports::<f32>(arguments, 2);
+                assert_eq!(reports.len(), 2);
+                for report in reports {
+                    assert_eq!(report.samples_per_s.is_some(), what[0] == "--workload");
+                    assert!(report.gflops > Some(0.0) && report.us_per_step > Some(0.0), "{report:?}");
+                    let json: serde_json::Value = serde_json::to_value(&report).unwrap();
+                    assert_eq!(json["backend"], name);
+                }
             }
         }
     }
@@ -334,7 +369,7 @@ mod tests {
         let run = |more: &str| {
             let arguments = "chainrule-bench --net 5-4-3 --activation tanh --batch 2 --rows 6 --losses 7 --rate 0.5 --seconds 0";
             let arguments = arguments.split_whitespace().chain(more.split_whitespace());
-            measure::<f64>(&Arguments::parse_from(arguments)).unwrap().losses.unwrap()
+            reports::<f64>(arguments, 1).remove(0).losses.unwrap()
         };
         let losses = run("");
         assert_eq!(losses.len(), 7);

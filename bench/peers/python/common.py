@@ -6,6 +6,7 @@ The data and the first weights are the same numbers as in bench/peers/common/src
 import argparse
 import json
 import statistics
+import sys
 import time
 
 import numpy as np
@@ -101,6 +102,7 @@ def parse(settings):
     parser.add_argument("--setting", choices=settings, default=settings[0])
     parser.add_argument("--gemm", help="M,K,N")
     parser.add_argument("--form", choices=["NN", "NT", "TN"], default="NN")
+    parser.add_argument("--turns", action="store_true", help="measure for each line of standard input")
     args = parser.parse_args()
     if not (args.workload or args.net or args.gemm):
         parser.error("--workload, --net or --gemm is required")
@@ -115,6 +117,11 @@ def peak_rss_mb():
     with open("/proc/self/status", encoding="ascii") as status:
         line = next(line for line in status if line.startswith("VmHWM:"))
     return rounded(int(line.split()[1]) * 1024 / 1e6)
+
+
+def turns(args):
+    """When to measure: once, or whenever a line is read."""
+    return iter(sys.stdin.readline, "") if args.turns else [None]
 
 
 def median_seconds(work, seconds):
@@ -135,13 +142,16 @@ def run(peer, version, args, task, epoch, losses):
         epoch()
     else:
         line["losses"] = [float(loss) for loss in losses(args.losses)]
-    if args.losses is None or args.seconds > 0:
+        if not args.seconds:
+            return print(json.dumps(line))
+    for _ in turns(args):
         seconds = median_seconds(epoch, args.seconds)
         line["samples_per_s"] = rounded(task.rows / seconds)
         line["gflops"] = rounded(task.rows * task.flops_per_sample() / seconds / 1e9)
         line["peak_rss_mb"] = peak_rss_mb()
         line["us_per_step"] = rounded(seconds / len(task.batches()) * 1e6)
-    print(json.dumps(line))
+        print(json.dumps(line), flush=True)
+    return None
 
 
 def run_steps(peer, version, args, task, step):
@@ -182,9 +192,10 @@ def run_product(peer, version, args, product):
         for _ in range(times):
             call()
 
-    seconds = median_seconds(several, args.seconds) / times
     line = {"peer": peer, "setting": args.setting, "build": "wheel", "version": version}
     line |= {"gemm": f"{m}x{k}x{n}", "form": args.form, "dtype": args.dtype, "threads": args.threads}
-    line["gflops"] = rounded(2 * m * k * n / seconds / 1e9)
-    line |= {"peak_rss_mb": peak_rss_mb(), "us_per_step": rounded(seconds * 1e6)}
-    print(json.dumps(line))
+    for _ in turns(args):
+        seconds = median_seconds(several, args.seconds) / times
+        line["gflops"] = rounded(2 * m * k * n / seconds / 1e9)
+        line |= {"peak_rss_mb": peak_rss_mb(), "us_per_step": rounded(seconds * 1e6)}
+        print(json.dumps(line), flush=True)

@@ -7,6 +7,7 @@ mod data;
 mod workload;
 
 use std::error::Error;
+use std::io;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -80,6 +81,9 @@ struct Arguments {
     /// One of the peer's ways to do it
     #[arg(long)]
     setting: Option<String>,
+    /// Measure whenever a line is read from standard input, and print a line each time
+    #[arg(long)]
+    turns: bool,
 }
 
 /// What a program of a peer is asked for.
@@ -160,15 +164,7 @@ pub fn run<M: Model>(
     let workload = &request.workload;
     let time = Duration::try_from_secs_f64(arguments.seconds)?;
     let losses = arguments.losses.map(|steps| losses(&mut model, workload, steps));
-    let rates = if losses.is_some() && time.is_zero() {
-        None
-    } else {
-        if losses.is_none() {
-            workload.batches().for_each(|rows| step(&mut model, workload, rows));
-        }
-        Some(rates(&mut model, workload, time))
-    };
-    let line = Line {
+    let mut line = Line {
         peer,
         setting: &request.setting,
         build: build(),
@@ -177,10 +173,29 @@ pub fn run<M: Model>(
         dtype: &request.dtype,
         threads: request.threads,
         losses,
-        rates,
+        rates: None,
     };
-    println!("{}", serde_json::to_string(&line)?);
+    if line.losses.is_none() {
+        workload.batches().for_each(|rows| step(&mut model, workload, rows));
+    } else if time.is_zero() {
+        println!("{}", serde_json::to_string(&line)?);
+        return Ok(());
+    }
+    for turn in turns(arguments.turns) {
+        turn?;
+        line.rates = Some(rates(&mut model, workload, time));
+        println!("{}", serde_json::to_string(&line)?);
+    }
     Ok(())
+}
+
+/// When to measure: once, or whenever a line is read from standard input.
+pub fn turns(many: bool) -> Box<dyn Iterator<Item = io::Result<()>>> {
+    if many {
+        Box::new(io::stdin().lines().map(|line| line.map(drop)))
+    } else {
+        Box::new(std::iter::once(Ok(())))
+    }
 }
 
 fn step(model: &mut impl Model, workload: &Workload, rows: Range<usize>) {

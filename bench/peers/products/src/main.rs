@@ -51,6 +51,9 @@ struct Arguments {
     /// The file of a C library
     #[arg(long)]
     library: Option<String>,
+    /// Measure whenever a line is read from standard input, and print a line each time
+    #[arg(long)]
+    turns: bool,
 }
 
 /// A matrix as it lies in memory, with its strides.
@@ -154,23 +157,26 @@ fn measure<T: Element>(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         times *= 2;
     }
     let time = Duration::try_from_secs_f64(arguments.seconds)?;
-    let seconds = peers_common::median_seconds(time, || (0..times).for_each(|_| product(&mut operands)));
-    let seconds = seconds / f64::from(times);
     let flops = 2.0 * (operands.m * operands.k * operands.n) as f64;
-    let line = serde_json::json!({
-        "peer": format!("{:?}", arguments.peer).to_lowercase(),
-        "setting": arguments.library.as_deref().map_or("default", |_| "library"),
-        "build": peers_common::build(),
-        "version": version,
-        "gemm": format!("{}x{}x{}", operands.m, operands.k, operands.n),
-        "form": format!("{:?}", arguments.form).to_uppercase(),
-        "dtype": T::NAME,
-        "threads": arguments.threads,
-        "gflops": peers_common::rounded(flops / seconds / 1e9),
-        "peak_rss_mb": peers_common::rounded(peers_common::peak_rss_megabytes()),
-        "us_per_step": peers_common::rounded(seconds * 1e6),
-    });
-    println!("{line}");
+    for turn in peers_common::turns(arguments.turns) {
+        turn?;
+        let seconds = peers_common::median_seconds(time, || (0..times).for_each(|_| product(&mut operands)));
+        let seconds = seconds / f64::from(times);
+        let line = serde_json::json!({
+            "peer": format!("{:?}", arguments.peer).to_lowercase(),
+            "setting": arguments.library.as_deref().map_or("default", |_| "library"),
+            "build": peers_common::build(),
+            "version": version,
+            "gemm": format!("{}x{}x{}", operands.m, operands.k, operands.n),
+            "form": format!("{:?}", arguments.form).to_uppercase(),
+            "dtype": T::NAME,
+            "threads": arguments.threads,
+            "gflops": peers_common::rounded(flops / seconds / 1e9),
+            "peak_rss_mb": peers_common::rounded(peers_common::peak_rss_megabytes()),
+            "us_per_step": peers_common::rounded(seconds * 1e6),
+        });
+        println!("{line}");
+    }
     Ok(())
 }
 

@@ -33,11 +33,11 @@ Every workload trains (or runs) a network from rows that lie in memory, batch af
 cross-entropy, plain gradient descent (W7: mean squared error, Adam), every batch updates the parameters, the loss of every batch is
 computed. Weights and data are the same numbers in every program. Each process first prints the losses of its first 20 steps (W4: 3;
 in inference the means of the logits); they are compared with NumPy's in double precision, relative to 1 + loss, and a program that
-is off by more than 2·10⁻⁵ (in f64 by 10⁻⁹) is left out. Then a figure is the median over epochs in one process; the tables give the
-median of these over the rounds, and the least and the most. In a round all programs run one after the other, in the next in the
-opposite order, each pinned with `taskset` to as many cores as it has threads. The first round takes all settings on one thread, on two
-those that were within 30 % of their peer's best on one, and the usual ones; the rounds after it those within 10 % of their peer's best, of
-peers that reach 40 % of the best peer. The best setting of a peer counts, whichever it is; on two threads also its figure on one, where that
+is off by more than 2·10⁻⁵ (in f64 by 10⁻⁹) is left out. All programs of a workload run at once, each pinned with `taskset` to as many cores as it has threads, and measure in
+turns of a tenth of a second, at least an epoch, forwards and backwards: what a shared machine does meanwhile befalls all alike.
+A figure is the median over the epochs of a turn; the tables give the median of these over the turns, and the least and the most. On one thread all
+settings have two turns, on two those that were within 30 % of their peer's best on one, and the usual ones; the turns after these are for those within 30 % of
+their peer's best, of peers that reach 40 % of the best peer. The best setting of a peer counts, whichever it is; on two threads also its figure on one, where that
 is better.
 
 Settings. *plain*: a Rust program as `cargo build --release` makes it, which is how chainrule is built; *native*: with
@@ -88,13 +88,13 @@ fn head(out: &mut String, results: &Results, bandwidths: Bandwidths) {
     );
     let _ = writeln!(
         out,
-        "Machine: {} with {} cores; caches {}; {}; {}. {} rounds.",
+        "Machine: {} with {} cores; caches {}; {}; {}. {} turns of each program.",
         text(machine, "cpu"),
         machine["cores"],
         caches.join(", "),
         text(machine, "system"),
         text(machine, "rustc"),
-        machine["rounds"],
+        machine["turns"],
     );
     let load = machine["load"].as_f64().unwrap_or(0.0);
     if machine["realtime"] == true {
@@ -370,7 +370,7 @@ mod tests {
 
     #[test]
     fn the_goal_is_told() {
-        let text = r#"{"kind":"machine","cpu":"one","cores":2,"rounds":1,"load":0.1}
+        let text = r#"{"kind":"machine","cpu":"one","cores":2,"turns":1,"load":0.1}
 {"kind":"workload","program":"chainrule simd","workload":"W1","threads":1,"samples_per_s":5.0,"gflops":2.0,"fraction_of_peak":0.5}
 {"kind":"workload","program":"numpy out","version":"2","workload":"W1","threads":1,"samples_per_s":2.0,"gflops":1.0}
 {"kind":"product","program":"chainrule simd","gemm":"16x16x16","form":"NN","threads":1,"gflops":97.0,"fraction_of_peak":0.9}
