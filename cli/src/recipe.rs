@@ -1,9 +1,11 @@
 //! What makes a training run: the network and the settings of the trainer.
 
 use chainrule::{
-    Activation, Initializer, LayerConfig, Link, Network, NetworkConfig, OptimizerConfig, Scalar,
+    Activation, Initializer, LayerConfig, Link, Loss, Network, NetworkConfig, OptimizerConfig, Scalar,
     TrainerConfig, loss_by_name,
 };
+
+use chainrule_data::Answers;
 
 use crate::config::{BatchSize, Hidden, NetworkSection, Output};
 use crate::failure::Failure;
@@ -89,6 +91,11 @@ impl Recipe {
             None => self.hidden(),
         };
         let (last, function) = match self.output(task)? {
+            output @ (Output::Softmax | Output::LogSoftmax) if self.outputs(task)? == 1 => {
+                return Err(Failure::Usage(format!(
+                    "the output {output} of a single number is always the same, expected identity or another function"
+                )));
+            }
             Output::Softmax => (Activation::Identity, Some(LayerConfig::Softmax {})),
             Output::LogSoftmax => (Activation::Identity, Some(LayerConfig::LogSoftmax {})),
             Output::Activation(activation) => (activation, None),
@@ -159,7 +166,7 @@ impl Recipe {
 
     /// The batch, in words.
     pub(crate) fn batch(&self) -> String {
-        if self.trainer.batch_size >= BatchSize::LARGEST {
+        if self.trainer.batch_size == BatchSize::FULL {
             "full".to_owned()
         } else {
             self.trainer.batch_size.to_string()
@@ -180,16 +187,43 @@ pub(crate) const OF_NUMBERS: [&str; 3] = ["r2", "rmse", "mae"];
 pub(crate) fn check_metrics(names: &[String], loss: &str, are_numbers: bool) -> Result<(), Failure> {
     let of_classes = names.iter().find(|name| !OF_NUMBERS.contains(&name.as_str()));
     let (Some(name), true) = (of_classes, are_numbers) else { return Ok(()) };
-    let loss = loss_by_name::<f64>(loss)?;
-    if loss.link().is_some()
-        || ["binary-cross-entropy-on-probabilities", "kl-divergence"].contains(&loss.name())
-    {
+    if is_of_probabilities(&*loss_by_name::<f64>(loss)?) {
         return Ok(());
     }
     let known = OF_NUMBERS.join(", ");
     Err(Failure::Usage(format!(
         "the metric {name} is for classes, found numbers to predict, expected {known}"
     )))
+}
+
+/// Whether targets of this loss are probabilities, if they are no classes.
+fn is_of_probabilities(loss: &dyn Loss<f64>) -> bool {
+    loss.link().is_some() || ["binary-cross-entropy-on-probabilities", "kl-divergence"].contains(&loss.name())
+}
+
+/// Refuses numbers to predict that the loss is not for.
+pub(crate) fn check_targets<T: Scalar>(loss: &str, answers: &Answers<T>) -> Result<(), Failure> {
+    let Answers::Values(values) = answers else { return Ok(()) };
+    let loss = loss_by_name::<f64>(loss)?;
+    let name = loss.name();
+    let (range, what) = match name {
+        "hinge" | "squared-hinge" => (-1.0..=1.0, "classes, or for −1 and 1"),
+        "poisson" => (0.0..=f64::INFINITY, "counts, numbers of at least 0"),
+        _ if is_of_probabilities(&*loss) => (0.0..=1.0, "classes, or for probabilities from 0 to 1"),
+        _ => return Ok(()),
+    };
+    if let Some(found) = values.iter().map(|y| y.as_f64()).find(|y| !range.contains(y)) {
+        return Err(Failure::Usage(format!(
+            "the loss {name} is for {what}, found {found} among the numbers to predict, expected another loss, such as mse"
+        )));
+    }
+    if loss.link() == Some(Link::Softmax) && values.ncols() == 1 {
+        return Err(Failure::Usage(format!(
+            "the loss {name} is for classes, or for a column of probabilities for each, found one column of numbers to predict, \
+             expected another loss, such as mse or binary-cross-entropy, or --task classification"
+        )));
+    }
+    Ok(())
 }
 
 /// Refuses networks of more parameters than `most`.

@@ -1,10 +1,10 @@
 //! What serde needs besides its derived implementations: what is text is written as text, and so are NaN and infinities.
 
 use std::borrow::Cow;
-use std::fmt::Display;
+use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
-use serde::de::{Deserialize, Deserializer, Error};
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use serde::{Serialize, Serializer};
 
 use crate::{Activation, Initializer, Monitor, Schedule};
@@ -82,6 +82,44 @@ pub(crate) mod optional_number {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
         Option::<Number>::deserialize(deserializer)?.map(Number::value).transpose()
+    }
+}
+
+/// The samples of a mini-batch: a number, or `full` for all of them, which are [`usize::MAX`] (a number that TOML cannot hold).
+pub(crate) mod batch_size {
+    use super::{Deserializer, Error, Formatter, Serialize, Serializer, Unexpected, Visitor, fmt};
+
+    const FULL: &str = "full";
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+    pub(crate) fn serialize<S: Serializer>(samples: &usize, serializer: S) -> Result<S::Ok, S::Error> {
+        if *samples == usize::MAX { FULL.serialize(serializer) } else { samples.serialize(serializer) }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+        deserializer.deserialize_any(Samples)
+    }
+
+    struct Samples;
+
+    impl Visitor<'_> for Samples {
+        type Value = usize;
+
+        fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+            write!(f, "a number of samples, or `{FULL}`")
+        }
+
+        fn visit_u64<E: Error>(self, samples: u64) -> Result<usize, E> {
+            usize::try_from(samples).map_err(|_| E::invalid_value(Unexpected::Unsigned(samples), &self))
+        }
+
+        fn visit_i64<E: Error>(self, samples: i64) -> Result<usize, E> {
+            usize::try_from(samples).map_err(|_| E::invalid_value(Unexpected::Signed(samples), &self))
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<usize, E> {
+            if text == FULL { Ok(usize::MAX) } else { Err(E::invalid_value(Unexpected::Str(text), &self)) }
+        }
     }
 }
 

@@ -104,9 +104,7 @@ impl FileConfig {
         if self.training.is_empty() {
             return Ok(base.clone());
         }
-        // A batch of all samples has no number that TOML could hold.
-        let base = TrainerConfig { batch_size: base.batch_size.min(BatchSize::LARGEST), ..base.clone() };
-        let mut table = toml::Table::try_from(&base).map_err(|error| broken(&error))?;
+        let mut table = toml::Table::try_from(base).map_err(|error| broken(&error))?;
         table.extend(self.training.clone());
         table.try_into().map_err(|error| broken(&error))
     }
@@ -120,9 +118,7 @@ impl FileConfig {
 impl Config {
     /// As the text of a file.
     pub(crate) fn to_toml(&self) -> Result<String, Failure> {
-        let mut config = self.clone();
-        config.training.batch_size = config.training.batch_size.min(BatchSize::LARGEST);
-        toml::to_string(&config)
+        toml::to_string(self)
             .map_err(|error| Failure::Other(format!("the configuration cannot be written: {error}")))
     }
 }
@@ -151,7 +147,9 @@ mod tests {
         assert_eq!(training.optimizer, chainrule::OptimizerConfig::new("adamw").set("weight-decay", 0.1));
         assert_eq!(training.early_stopping.unwrap().patience, 3);
         let config = Config { training, ..file.config };
-        let again = FileConfig::parse(&config.to_toml().unwrap(), "again").unwrap();
+        let text = config.to_toml().unwrap();
+        assert!(text.contains("batch-size = \"full\""), "{text}");
+        let again = FileConfig::parse(&text, "again").unwrap();
         assert_eq!(again.config, config);
     }
 
@@ -191,7 +189,6 @@ mod tests {
             ("[training]\nearly-stopping = 5", "[training]\nearly-stopping = { patience = 5 }"),
             ("[training]\nplateau = 5", "[training]\nplateau = { patience = 5 }"),
             ("[training]\nmetrics = 'f1'", "[training]\nmetrics = ['f1']"),
-            ("[training]\nbatch-size = 'full'", "[training]\nbatch-size = 9223372036854775807"),
         ] {
             let read = |text| FileConfig::parse(text, "run.toml").map_err(|error| error.to_string());
             let (short, long) = (read(short), read(long));
@@ -236,7 +233,10 @@ mod tests {
             ("[network]\nlayers = 'dens:8'", "(did you mean `dense`?)"),
             ("[network]\nlayers = [3]", "line 2"),
             ("[training]\nearly-stopping = 'long'", "line 2: invalid type: string"),
-            ("[training]\nbatch-size = 'ful'", "line 2"),
+            (
+                "[training]\nbatch-size = 'ful'",
+                "line 2: invalid value: string \"ful\", expected a number of samples, or `full`",
+            ),
             ("epochs = ", "line 1"),
         ] {
             let error = FileConfig::parse(text, "run.toml").unwrap_err().to_string();

@@ -1,12 +1,9 @@
-//! Short forms that a configuration file shares with the flags: `optimizer = "adam"`, `early-stopping = 5`, `batch-size = "full"`, a schedule
-//! over the whole run.
-
-use std::sync::LazyLock;
+//! Short forms that a configuration file shares with the flags: `optimizer = "adam"`, `early-stopping = 5`, a schedule over the whole run.
 
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::{BatchSize, WholeRun};
+use super::WholeRun;
 
 /// Lists of which a single element may stand for the whole.
 const LISTS: [(&str, &str); 5] = [
@@ -20,9 +17,6 @@ const LISTS: [(&str, &str); 5] = [
 /// Tables of `[training]`, each with the setting that may stand for the whole.
 const TABLES: [(&str, &str); 3] =
     [("optimizer", "name"), ("early-stopping", "patience"), ("plateau", "patience")];
-
-/// A batch of all samples, as a number.
-static FULL: LazyLock<String> = LazyLock::new(|| BatchSize::LARGEST.to_string());
 
 /// The schedules of a file whose steps are counted when the data are known.
 #[derive(Clone, Debug, Default)]
@@ -55,12 +49,6 @@ pub(super) fn expand(root: &mut DeTable<'_>) -> WholeRuns {
                 DeValue::Table(table)
             });
         }
-    }
-    if let Some(size) = training.get_mut("batch-size")
-        && size.get_ref().as_str() == Some("full")
-        && let Ok(full) = DeValue::parse(&FULL)
-    {
-        *size.get_mut() = full.into_inner();
     }
     let mut whole = |key: &str| {
         let text = training.get(key)?.get_ref().as_str()?;

@@ -68,9 +68,6 @@ pub(crate) struct BatchSize(pub(crate) usize);
 impl BatchSize {
     /// All samples.
     pub(crate) const FULL: usize = usize::MAX;
-
-    /// The largest number that a configuration file holds.
-    pub(crate) const LARGEST: usize = isize::MAX.unsigned_abs();
 }
 
 impl FromStr for BatchSize {

@@ -45,7 +45,8 @@ pub struct TrainerConfig {
     pub optimizer: OptimizerConfig,
     /// As [`Trainer::epochs`].
     pub epochs: usize,
-    /// As [`Trainer::batch_size`].
+    /// As [`Trainer::batch_size`]; in a file `"full"` stands for [`usize::MAX`], all samples.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serialize::batch_size"))]
     pub batch_size: usize,
     /// As [`Trainer::accumulate`].
     pub accumulate: usize,

@@ -107,7 +107,7 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         Self { epochs, ..self }
     }
 
-    /// The samples of a mini-batch. A last batch with fewer is trained on as well. An optimiser that needs the loss of all samples,
+    /// The samples of a mini-batch; [`usize::MAX`] for all. A last batch with fewer is trained on as well. An optimiser that needs the loss of all samples,
     /// such as L-BFGS, has so many computed at once and makes one step an epoch.
     #[must_use]
     pub fn batch_size(self, batch_size: usize) -> Self {

@@ -44,6 +44,23 @@ fn a_network_is_read_from_toml() {
 }
 
 #[test]
+fn a_batch_of_all_samples_is_a_word() {
+    for (batch_size, told) in [(usize::MAX, "batch-size = \"full\""), (7, "batch-size = 7")] {
+        let config = TrainerConfig { batch_size, ..TrainerConfig::default() };
+        let text = toml::to_string(&config).unwrap();
+        assert!(text.contains(told), "{text}");
+        assert_eq!(toml::from_str::<TrainerConfig>(&text).unwrap(), config);
+        let json = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<TrainerConfig>(&json).unwrap(), config);
+    }
+    for wrong in ["-1", "0.5", "\"ful\"", "[1]"] {
+        let error =
+            toml::from_str::<TrainerConfig>(&format!("batch-size = {wrong}")).unwrap_err().to_string();
+        assert!(error.contains("expected a number of samples, or `full`"), "{wrong}: {error}");
+    }
+}
+
+#[test]
 fn a_trainer_is_read_from_toml() {
     assert_eq!(toml::from_str::<TrainerConfig>("").unwrap(), TrainerConfig::default());
     let text = r#"
