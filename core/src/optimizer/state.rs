@@ -203,9 +203,15 @@ impl<T: Scalar> OptimizerState<T> {
     /// The same with clipping, an L1 term or groups of parameters.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a setting out of range.
+    /// [`Error::Setting`] for a setting out of range, or a group that no parameter is in.
     pub fn with(network: &Network<T>, gradients: Gradients) -> Result<Self> {
         gradients.check()?;
+        let names = network.named_parameters();
+        let idle = |group: &&Group| !names.iter().any(|named| group.matches(&named.name));
+        if let Some(Group { pattern, .. }) = gradients.groups.iter().find(idle) {
+            let expected = "one that matches a parameter's name, such as 0.weight or *.bias";
+            return Err(Error::setting("the pattern of a group of parameters", pattern, expected));
+        }
         Ok(Self::build(network, gradients))
     }
 
@@ -423,6 +429,17 @@ pub(crate) fn of_range<T>(vectors: &mut Vectors<T>, at: usize, range: Range<usiz
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_group_that_no_parameter_is_in_is_refused() {
+        let network = Network::<f64>::builder(1).dense(1, crate::Activation::Identity).build(1).unwrap();
+        let with = |pattern: &str| {
+            OptimizerState::with(&network, Gradients::default().group(Group::new(pattern).rate(0.5)))
+        };
+        assert!(with("*.bias").is_ok());
+        let error = with("1.*").unwrap_err().to_string();
+        assert!(error.contains("1.*") && error.contains("0.weight"), "{error}");
+    }
 
     #[test]
     fn patterns_match_names() {
