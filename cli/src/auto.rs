@@ -1,4 +1,4 @@
-//! What is chosen for a table where nothing is said: a network and how it is trained.
+//! What is chosen for a table or arrays where nothing is said: a network and how it is trained.
 //!
 //! The choice depends on what is learnt and on the number of rows, never on how well anything went. It was settled by cross-validation on
 //! the tables that `bench/sklearn/compare.py` measures, with other folds than those that are reported.
@@ -70,6 +70,8 @@ pub(crate) fn reasons<T: Scalar>(data: &Data<T>, told: bool) -> String {
             let classes = data.class_names.len();
             let why = if told {
                 "as told"
+            } else if encoder.is_none() {
+                "since the targets are whole numbers"
             } else if texts {
                 "since the target is text"
             } else {

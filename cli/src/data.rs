@@ -41,6 +41,8 @@ pub(crate) struct Data<T> {
     pub(crate) windows: Option<Windows<T>>,
     /// By what numbers to predict were shifted and scaled for training.
     pub(crate) target_scale: Option<TargetScale>,
+    /// Which rows of a file the parts are, where it was divided.
+    pub(crate) rows: Option<chainrule::Split>,
 }
 
 impl<T: Scalar> Data<T> {
@@ -78,6 +80,7 @@ impl<T: Scalar> Data<T> {
             preparation: Preparation::default(),
             windows: None,
             target_scale: None,
+            rows: None,
         }
     }
 
@@ -217,6 +220,7 @@ impl<T: Scalar> Read<T> {
             target_names: self.target_names,
             pictures: self.pictures,
             preparation: Preparation { encoder, preprocessing: steps, delimiter },
+            rows: Some(rows),
             ..Data::new(train, self.class_names)
         };
         data.weigh_and_scale(&place, section, preprocessing)?;

@@ -12,7 +12,7 @@ use crate::config::{Config, FileConfig, MachineSection, NetworkSection, Training
 use crate::data::{Data, Wanted};
 use crate::failure::Failure;
 use crate::presets::Preset;
-use crate::recipe::{OF_NUMBERS, Recipe, Task, check_metrics};
+use crate::recipe::{OF_NUMBERS, Recipe, Task, check_metrics, check_targets};
 use crate::source::{MnistSplit, Source};
 use crate::{outputs, run};
 
@@ -131,6 +131,7 @@ impl Plan {
         }
         let are_numbers = matches!(data.task(), Task::Values(_));
         check_metrics(&recipe.trainer.metrics, &recipe.trainer.loss, are_numbers)?;
+        check_targets(&recipe.trainer.loss, &data.train.answers)?;
         check_monitor(&recipe.trainer, data.task())?;
         let TrainerConfig { batch_size, accumulate, epochs, .. } = recipe.trainer;
         let steps = data.train.len().div_ceil(batch_size.saturating_mul(accumulate).max(1));
@@ -150,7 +151,7 @@ impl Plan {
 
     /// Whether the recipe is chosen by the data.
     pub(crate) fn chooses(&self) -> bool {
-        matches!(self.source, Source::Table(_))
+        matches!(self.source, Source::Table(_) | Source::Arrays(_))
     }
 
     fn over(&self, base: Recipe) -> Result<Recipe, Failure> {

@@ -5,12 +5,13 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use chainrule::{Callback, Epoch, Network, RunState, Scalar, Step};
+use chainrule::{Callback, Epoch, Evaluation, Network, RunState, Scalar, Step};
 use chainrule_model::{Checkpoint, Checkpointer, Description, Model, write_atomically};
-use chainrule_report::{EventWriter, Metrics, Run, RunReport};
+use chainrule_report::{EventWriter, Metrics, Run, RunReport, unnamed};
 
 use crate::config::{Config, OutputSection};
 use crate::failure::Failure;
+use crate::hints::resume_command;
 use crate::interrupt;
 use crate::report::Record;
 
@@ -32,7 +33,17 @@ fn model(folder: &Path) -> PathBuf {
 
 /// Reads the file of a network, or that of a run whose folder is given.
 pub(crate) fn open(path: &Path) -> Result<Model, Failure> {
-    Ok(Model::read(network(path))?)
+    let file = network(path);
+    let checkpoints = path.join("checkpoints");
+    if path.is_dir() && !file.exists() && checkpoints.is_dir() {
+        let expected = format!(
+            "one that has, or a checkpoint in {}; go on with: {}",
+            checkpoints.display(),
+            resume_command(path)?
+        );
+        return Err(Failure::unfit(path.display().to_string(), "a run that has not ended", expected));
+    }
+    Ok(Model::read(file)?)
 }
 
 /// The file of a network, or that of a run whose folder is given.
@@ -160,20 +171,45 @@ impl RunFolder {
     }
 
     /// Writes what is to be looked at: report.html, plots, and event files for TensorBoard.
-    pub(crate) fn report<T: Scalar>(&self, run: &Run<'_, '_, T>, history: &[Epoch]) -> Result<(), Failure> {
+    pub(crate) fn report<T: Scalar>(&self, run: &Run<'_, '_, T>) -> Result<(), Failure> {
         let report = RunReport::from_run(run)?;
         report.write_folder(&self.path)?;
         let mut events = EventWriter::create(self.path.join("tensorboard"), 0)?;
-        history.iter().try_for_each(|epoch| events.epoch(epoch))?;
-        Ok(report.write_histograms(&mut events, history.len() as u64)?)
+        for (epoch, test) in report.history.iter().zip(&report.tests) {
+            events.epoch(epoch)?;
+            if let Some(test) = test {
+                events.evaluation("test", epoch.epoch as u64, test)?;
+            }
+        }
+        Ok(report.write_histograms(&mut events, report.history.len() as u64)?)
     }
 
     /// Writes metrics.csv: a row for each epoch.
     pub(crate) fn metrics(&self, records: &[Record]) -> Result<(), Failure> {
+        Ok(self.all(records).write(self.path.join("metrics.csv"))?)
+    }
+
+    /// Those of all epochs.
+    fn all(&self, records: &[Record]) -> Metrics {
         let mut metrics = self.before.clone();
         for record in records {
             metrics.push(record.numbers());
         }
-        Ok(metrics.write(self.path.join("metrics.csv"))?)
+        metrics
+    }
+
+    /// The history of the run as metrics.csv has it, whose metrics are in the units of the data, and what the test data gave after each epoch.
+    pub(crate) fn history(
+        &self,
+        mut history: Vec<Epoch>,
+        records: &[Record],
+    ) -> (Vec<Epoch>, Vec<Option<Evaluation>>) {
+        let metrics = self.all(records);
+        for (epoch, numbers) in history.iter_mut().zip(metrics.rows()) {
+            epoch.validation = unnamed("validation", numbers).or(epoch.validation.take());
+        }
+        let of = |numbers: Option<&Vec<(String, f64)>>| unnamed("test", numbers?);
+        let tests = (0..history.len()).map(|index| of(metrics.rows().get(index))).collect();
+        (history, tests)
     }
 }

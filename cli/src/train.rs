@@ -2,10 +2,10 @@
 
 use std::io::Write as _;
 
-use chainrule::{Epoch, Linked, Network, loss_by_name};
+use chainrule::{Epoch, Evaluation, Linked, Network, loss_by_name};
 use chainrule_data::Answers;
 use chainrule_model::{Description, Model, write_atomically};
-use chainrule_report::Run;
+use chainrule_report::{Run, named};
 
 use crate::args::{Dtype, TrainArgs};
 use crate::auto;
@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::plot::learning_curve;
 use crate::progress::Progress;
 use crate::recipe::{Recipe, Task, architecture};
-use crate::report::{human, human_memory, json_memory, json_record, json_summary};
+use crate::report::{Summary, human, human_memory, json_memory, json_record, json_summary};
 use crate::run::{self, RunFolder};
 use crate::windows::Windows;
 
@@ -110,7 +110,8 @@ fn train<T: Linked>(args: &TrainArgs, plan: &Plan) -> Result<(), Failure> {
         Model::save(file, &network, &description(&data, &job.recipe)?)?;
     }
     if let Some(folder) = &folder {
-        report(folder, plan, &job, &data, &network, &history)?;
+        let measured = folder.history(history, &records);
+        report(folder, plan, &job, &data, &network, &measured, &summary)?;
     }
     if json {
         return Ok(json_summary(&mut out, &summary)?);
@@ -135,7 +136,8 @@ fn report<T: Linked>(
     job: &Job<'_>,
     data: &Data<T>,
     network: &Network<T>,
-    history: &[Epoch],
+    (history, tests): &(Vec<Epoch>, Vec<Option<Evaluation>>),
+    summary: &Summary,
 ) -> Result<(), Failure> {
     let backend = job.machine.backend::<T>()?;
     let loss = loss_by_name::<T>(&job.recipe.trainer.loss)?;
@@ -150,15 +152,35 @@ fn report<T: Linked>(
         *values = scale.undo(values);
     }
     let (dataset, title) = (part.dataset()?, plan.source.name());
+    let answers = if data.class_names.is_empty() { &data.target_names } else { &data.class_names };
+    let mut raw = data.preparation.preprocessing.inverse(part.inputs.clone())?;
+    // A zero comes back as nearly one.
+    for mut column in raw.columns_mut() {
+        let least = T::of(1e-6) * column.fold(T::of(0.0), |most, x| most.max(x.abs()));
+        column.mapv_inplace(|x| if x.abs() < least { T::of(0.0) } else { x });
+    }
     let mut run = Run::new(&title, network, &*backend, &*loss, &dataset)
         .data_name(name)
         .history(history)
-        .class_names(&data.class_names)
-        .feature_names(&data.feature_names);
-    let pixels;
+        .tests(tests)
+        .class_names(answers)
+        .feature_names(&data.feature_names)
+        .shown(&raw);
+    let numbers = data.rows.as_ref().map(|rows| match name {
+        "test" => &rows.test,
+        "validation" => &rows.validation,
+        _ => &rows.train,
+    });
+    if let Some(numbers) = numbers.filter(|numbers| numbers.len() == part.len()) {
+        run = run.row_numbers(numbers);
+    }
     if let Some(Pixels { channels, width, height }) = data.pictures {
-        pixels = data.preparation.preprocessing.inverse(part.inputs.clone())?;
-        run = run.colour_pictures(channels, width, height).shown(&pixels);
+        run = run.colour_pictures(channels, width, height);
+    }
+    // The accuracy is told beside the confusion matrix.
+    if let Some((_, evaluation)) = summary.last.parts().find(|(part, _)| *part == name) {
+        let numbers = named(name, evaluation).into_iter().filter(|(name, _)| !name.ends_with("_accuracy"));
+        run = numbers.fold(run, |run, (name, value)| run.number(name.replace('_', " "), value));
     }
     let trainer = &job.recipe.trainer;
     let run = run
@@ -167,9 +189,20 @@ fn report<T: Linked>(
         .setting("optimiser", &trainer.optimizer.name)
         .setting("learning rate", format!("{}, {}", job.recipe.learning_rate()?, schedules(&job.recipe)))
         .setting("batch", job.recipe.batch())
-        .setting("seed", trainer.seed);
-    folder.report(&run, history)
+        .setting("epochs", trainer.epochs);
+    let run = match &trainer.early_stopping {
+        Some(early) => {
+            run.setting("early stopping", format!("patience {}, by {}", early.patience, trainer.monitor))
+        }
+        None => run,
+    };
+    let run = match &plan.config.preprocessing.scaling {
+        Some(scaling) => run.setting("scaling of the inputs", String::from(scaling.clone())),
+        None => run,
+    };
+    folder.report(&run.setting("seed", trainer.seed))
 }
+
 /// `cosine:2000`, or what else the learning rate does.
 fn schedules(recipe: &Recipe) -> String {
     let (by_step, by_epoch) = (&recipe.trainer.schedule, &recipe.trainer.schedule_by_epoch);

@@ -23,7 +23,7 @@ pub struct Confusion {
 /// A row whose answer is wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mistake {
-    /// The row's number in the data, counted from 0.
+    /// The row's number: in the data, counted from 0, or as [`Run::row_numbers`] tells.
     pub row: usize,
     /// What the answer should be: a class, or numbers.
     pub expected: String,
@@ -197,12 +197,11 @@ impl<T: Scalar> Told<'_, '_, T> {
         error: Option<f64>,
     ) -> Result<Mistake> {
         let row = self.run.rows.map_or(i, |rows| rows[i]);
-        let inputs: Vec<_> = self.inputs.row(i).iter().map(|x| x.as_f64()).collect();
+        let shown = self.run.shown.filter(|shown| row < shown.nrows()).map(|shown| shown.row(row));
+        let inputs: Vec<_> = shown.unwrap_or(self.inputs.row(i)).iter().map(|x| x.as_f64()).collect();
         let picture = match self.run.picture {
             Some((channels, width, height)) => {
-                let shown = self.run.shown.filter(|shown| row < shown.nrows()).map(|shown| shown.row(row));
-                let shown = shown.map(|row| row.iter().map(|x| x.as_f64()).collect());
-                let pixels: &Vec<f64> = shown.as_ref().unwrap_or(&inputs);
+                let pixels = &inputs;
                 let low = pixels.iter().copied().fold(f64::INFINITY, f64::min);
                 let high = pixels.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 Some(Picture::with(channels, width, height, pixels, low, high)?)
@@ -214,6 +213,7 @@ impl<T: Scalar> Told<'_, '_, T> {
             let named = |(index, &x): (usize, &f64)| (name(self.run.feature_names, index, "x"), x);
             features = inputs.iter().enumerate().take(FEATURES).map(named).collect();
         }
+        let row = self.run.row_numbers.and_then(|numbers| numbers.get(row)).copied().unwrap_or(row);
         Ok(Mistake { row, expected, predicted, confidence, error, picture, features })
     }
 

@@ -28,12 +28,13 @@ impl Metrics {
     /// `validation_NAME` for each metric, `learning_rate`, `seconds`, `samples_per_s`, as far as they were measured.
     #[must_use]
     pub fn of_history(history: &[Epoch]) -> Self {
-        Self { rows: history.iter().map(Self::of_epoch).collect() }
+        Self { rows: history.iter().map(|epoch| Self::of_epoch(epoch, None)).collect() }
     }
 
-    fn of_epoch(epoch: &Epoch) -> Vec<(String, f64)> {
+    pub(crate) fn of_epoch(epoch: &Epoch, test: Option<&Evaluation>) -> Vec<(String, f64)> {
         let mut numbers = vec![("epoch".to_owned(), epoch.epoch as f64)];
-        let parts = [("train", Some(&epoch.train)), ("validation", epoch.validation.as_ref())];
+        let parts =
+            [("train", Some(&epoch.train)), ("validation", epoch.validation.as_ref()), ("test", test)];
         numbers.extend(parts.into_iter().filter_map(|(part, of)| Some(named(part, of?))).flatten());
         numbers.push(("learning_rate".to_owned(), epoch.learning_rate));
         numbers.push(("seconds".to_owned(), epoch.duration.as_secs_f64()));
@@ -63,12 +64,7 @@ impl Metrics {
     /// # Errors
     /// [`Error::Format`] if the CSV library refuses a line, which it has no reason to.
     pub fn to_csv(&self) -> Result<String> {
-        let mut names: Vec<&str> = Vec::new();
-        for (name, _) in self.rows.iter().flatten() {
-            if !names.contains(&name.as_str()) {
-                names.push(name);
-            }
-        }
+        let names = columns(&self.rows);
         let mut writer = csv::Writer::from_writer(Vec::new());
         let failure = Error::format("metrics.csv");
         if !names.is_empty() {
@@ -115,6 +111,46 @@ impl Metrics {
     }
 }
 
+/// The names of the numbers of some rows, in the order in which they first appear.
+pub(crate) fn columns(rows: &[Vec<(String, f64)>]) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in rows.iter().flatten() {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// What was measured on a part of the data, from the numbers that [`named`] gives it; none if its loss is not among them.
+///
+/// ```
+/// use chainrule_core::Evaluation;
+/// use chainrule_report::{named, unnamed};
+///
+/// let mut evaluation = Evaluation::default();
+/// evaluation.loss = 0.25;
+/// evaluation.accuracy = Some(0.75);
+/// evaluation.metrics.push(("f1-macro".to_owned(), 0.5));
+/// assert_eq!(unnamed("test", &named("test", &evaluation)), Some(evaluation));
+/// ```
+#[must_use]
+pub fn unnamed(part: &str, numbers: &[(String, f64)]) -> Option<Evaluation> {
+    let of_part = numbers.iter().filter_map(|(name, value)| {
+        let name = name.strip_prefix(part)?.strip_prefix('_')?;
+        Some((name.replace('_', "-"), *value))
+    });
+    let mut metrics: Vec<_> = of_part.collect();
+    let mut take = |name: &str| {
+        let index = metrics.iter().position(|(of, _)| of == name)?;
+        Some(metrics.remove(index).1)
+    };
+    let (loss, accuracy) = (take("loss")?, take(ACCURACY));
+    let mut evaluation = Evaluation::default();
+    (evaluation.loss, evaluation.accuracy, evaluation.metrics) = (loss, accuracy, metrics);
+    Some(evaluation)
+}
+
 /// What was measured on a part of the data, by name: `test_loss`, `test_accuracy`, `test_f1_macro`, ….
 #[must_use]
 pub fn named(part: &str, evaluation: &Evaluation) -> Vec<(String, f64)> {
@@ -144,9 +180,10 @@ pub(crate) fn metrics(evaluation: &Evaluation) -> impl Iterator<Item = (&str, f6
 }
 
 /// The names of these over a history, each once.
-pub(crate) fn metric_names(history: &[Epoch]) -> Vec<&str> {
+pub(crate) fn metric_names<'a>(history: &'a [Epoch], tests: &'a [Option<Evaluation>]) -> Vec<&'a str> {
     let mut names: Vec<&str> = Vec::new();
-    for (name, _) in history.iter().flat_map(|epoch| &epoch.validation).flat_map(metrics) {
+    let validations = history.iter().flat_map(|epoch| &epoch.validation);
+    for (name, _) in validations.chain(tests.iter().flatten()).flat_map(metrics) {
         if !names.contains(&name) {
             names.push(name);
         }

@@ -48,7 +48,7 @@ mod tensorboard;
 mod text;
 
 pub use answers::{Confusion, Fit, Mistake};
-pub use csv::{Metrics, named};
+pub use csv::{Metrics, named, unnamed};
 pub use error::{Error, Result};
 pub use histogram::Histogram;
 pub use picture::{Channels, Picture};

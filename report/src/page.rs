@@ -1,12 +1,12 @@
 //! The page: HTML of all that a report tells.
 
-use chainrule_core::{Average, Epoch};
+use chainrule_core::Average;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::csv::{accuracy, metric, metric_names, metrics};
+use crate::csv::{accuracy, columns, metrics};
 use crate::plot::{confusion, curves, fits, histograms};
 use crate::text::{clean, count, number, percent, shortened};
-use crate::{Confusion, Histogram, Mistake, Plot, Result, RunReport};
+use crate::{Confusion, Histogram, Metrics, Mistake, Plot, Result, RunReport};
 
 const STYLE: &str = include_str!("style.css");
 /// The browser itself is to load nothing from anywhere.
@@ -24,13 +24,13 @@ pub(crate) fn page(report: &RunReport) -> Result<String> {
     let body = html! {
         h1 { (clean(title)) }
         (results(report))
-        (curves_section(&report.history)?)
+        (curves_section(report)?)
         @if let Some(confusion) = &report.confusion { (confusion_section(confusion, &report.data_name)?) }
         @if !report.fits.is_empty() { (fits_section(report)?) }
         @if !report.mistakes.is_empty() { (mistakes_section(&report.mistakes, &report.data_name)?) }
         (layers_section(report)?)
         (settings_section(&report.settings))
-        (epochs_section(&report.history))
+        (epochs_section(report))
     };
     let page = html! {
         (DOCTYPE)
@@ -86,8 +86,8 @@ fn results(report: &RunReport) -> Markup {
     }
 }
 
-fn curves_section(history: &[Epoch]) -> Result<Markup> {
-    let plots = curves::each(history)?;
+fn curves_section(report: &RunReport) -> Result<Markup> {
+    let plots = curves::each(&report.history, &report.tests)?;
     Ok(html! {
         h2 { "Over the epochs" }
         @if plots.is_empty() { p.muted { "No epoch was completed." } }
@@ -248,36 +248,30 @@ fn settings_section(settings: &[(String, String)]) -> Markup {
     }
 }
 
-fn epochs_section(history: &[Epoch]) -> Markup {
-    let names = metric_names(history);
-    let rows = history.len().min(EPOCHS);
-    let chosen = (0..rows).filter_map(|row| history.get(row * (history.len() - 1) / (rows - 1).max(1)));
-    let optional = |value: Option<f64>, text: fn(f64) -> String| value.map_or_else(|| "–".to_owned(), text);
+fn epochs_section(report: &RunReport) -> Markup {
+    let epochs = report.history.len();
+    let rows = epochs.min(EPOCHS);
+    let chosen = (0..rows).map(|row| row * (epochs - 1) / (rows - 1).max(1));
+    let numbers = |index: usize| {
+        let test = report.tests.get(index).and_then(Option::as_ref);
+        report.history.get(index).map(|epoch| Metrics::of_epoch(epoch, test))
+    };
+    let numbers: Vec<_> = chosen.filter_map(numbers).collect();
+    let names = columns(&numbers);
+    let cell = |row: &[(String, f64)], name: &str| match row.iter().find(|(of, _)| of == name) {
+        None => "–".to_owned(),
+        Some((_, value)) if name == "epoch" => value.to_string(),
+        Some((_, value)) if name.ends_with("accuracy") => percent(*value),
+        Some((_, value)) => number(*value),
+    };
     html! {
         @if rows > 0 {
             h2 { "Epochs" }
             details {
-                summary { (if rows < history.len() { format!("{rows} of {} epochs", history.len()) } else { "All epochs".to_owned() }) " in numbers" }
+                summary { (if rows < epochs { format!("{rows} of {epochs} epochs") } else { "All epochs".to_owned() }) " in numbers" }
                 div.card.scroll { table {
-                    thead { tr {
-                        th { "epoch" } th { "train loss" } th { "train accuracy" } th { "validation loss" } th { "validation accuracy" }
-                        @for name in &names { th { (clean(name)) } }
-                        th { "learning rate" } th { "seconds" } th { "samples/s" }
-                    } }
-                    tbody {
-                        @for epoch in chosen {
-                            @let validation = epoch.validation.as_ref();
-                            tr {
-                                td { (epoch.epoch) }
-                                td { (number(epoch.train.loss)) } td { (optional(accuracy(&epoch.train), percent)) }
-                                td { (optional(validation.map(|v| v.loss), number)) }
-                                td { (optional(validation.and_then(accuracy), percent)) }
-                                @for name in &names { td { (optional(validation.and_then(|v| metric(v, name)), number)) } }
-                                td { (number(epoch.learning_rate)) }
-                                td { (number(epoch.duration.as_secs_f64())) } td { (number(epoch.samples_per_second)) }
-                            }
-                        }
-                    }
+                    thead { tr { @for name in &names { th { (clean(&name.replace('_', " "))) } } } }
+                    tbody { @for row in &numbers { tr { @for name in &names { td { (cell(row, name)) } } } } }
                 } }
             }
         }

@@ -23,6 +23,7 @@ const MUTED: RGBColor = RGBColor(0x5b, 0x66, 0x73);
 const GRID: RGBColor = RGBColor(0xdd, 0xe2, 0xe8);
 const BLUE: RGBColor = RGBColor(0x1f, 0x6f, 0xb4);
 const ORANGE: RGBColor = RGBColor(0xc4, 0x4e, 0x14);
+const GREEN: RGBColor = RGBColor(0x2c, 0x7a, 0x3f);
 const PURPLE: RGBColor = RGBColor(0x6d, 0x4a, 0xa8);
 
 /// The letters of plots as PNG.

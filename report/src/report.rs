@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use chainrule_core::{
-    Accumulate, Epoch, Error as NetworkError, Loss, Mode, Scalar, Targets, Weighted, Workspace,
+    Accumulate, Epoch, Error as NetworkError, Evaluation, Loss, Mode, Scalar, Targets, Weighted, Workspace,
 };
 use chainrule_model::write_atomically;
 use ndarray::Axis;
@@ -29,6 +29,8 @@ pub struct RunReport {
     pub settings: Vec<(String, String)>,
     /// The epochs.
     pub history: Vec<Epoch>,
+    /// What test data gave after each of them, where they were measured.
+    pub tests: Vec<Option<Evaluation>>,
     /// What is taken for what, where the network tells classes.
     pub confusion: Option<Confusion>,
     /// The worst mistakes, the worst first.
@@ -65,6 +67,7 @@ impl RunReport {
             results: run.results.clone(),
             settings: run.settings.clone(),
             history: run.history.to_vec(),
+            tests: run.tests.to_vec(),
             confusion,
             mistakes,
             fits,
@@ -94,7 +97,7 @@ impl RunReport {
     /// # Errors
     /// [`Error::Format`] if the plot cannot be made.
     pub fn curves(&self) -> Result<Option<Plot>> {
-        curves::all(&self.title, &self.history)
+        curves::all(&self.title, &self.history, &self.tests)
     }
 
     /// The confusion matrix, where the network tells classes.

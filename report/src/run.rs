@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chainrule_core::{Backend, Dataset, Epoch, Loss, Network};
+use chainrule_core::{Backend, Dataset, Epoch, Evaluation, Loss, Network};
 use ndarray::ArrayRef2;
 
 use crate::Channels;
@@ -16,8 +16,10 @@ pub struct Run<'r, 'd, T> {
     pub(crate) loss: &'r dyn Loss<T>,
     pub(crate) data: &'r Dataset<'d, T>,
     pub(crate) rows: Option<&'r [usize]>,
+    pub(crate) row_numbers: Option<&'r [usize]>,
     pub(crate) data_name: &'r str,
     pub(crate) history: &'r [Epoch],
+    pub(crate) tests: &'r [Option<Evaluation>],
     pub(crate) class_names: &'r [String],
     pub(crate) feature_names: &'r [String],
     pub(crate) picture: Option<(Channels, usize, usize)>,
@@ -55,8 +57,10 @@ impl<'r, 'd, T> Run<'r, 'd, T> {
             loss,
             data,
             rows: None,
+            row_numbers: None,
             data_name: "test",
             history: &[],
+            tests: &[],
             class_names: &[],
             feature_names: &[],
             picture: None,
@@ -73,6 +77,13 @@ impl<'r, 'd, T> Run<'r, 'd, T> {
         Self { rows: Some(rows), ..self }
     }
 
+    /// What the rows of the data are called, as many as there are: their numbers in a file of which these are a part, say. Else they are counted
+    /// from 0.
+    #[must_use]
+    pub fn row_numbers(self, row_numbers: &'r [usize]) -> Self {
+        Self { row_numbers: Some(row_numbers), ..self }
+    }
+
     /// What the data are called, such as `validation`; else it is `test`.
     #[must_use]
     pub fn data_name(self, data_name: &'r str) -> Self {
@@ -83,6 +94,12 @@ impl<'r, 'd, T> Run<'r, 'd, T> {
     #[must_use]
     pub fn history(self, history: &'r [Epoch]) -> Self {
         Self { history, ..self }
+    }
+
+    /// What test data gave after each epoch of the history, where they were measured.
+    #[must_use]
+    pub fn tests(self, tests: &'r [Option<Evaluation>]) -> Self {
+        Self { tests, ..self }
     }
 
     /// The names of the classes, or of the outputs of a regression. Those that have none are numbered.
@@ -109,10 +126,10 @@ impl<'r, 'd, T> Run<'r, 'd, T> {
         Self { picture: Some((channels, width, height)), ..self }
     }
 
-    /// What pictures show of each row of the data where it is not the inputs themselves: the pixels before they were scaled, say.
+    /// What is shown of each row of the data where it is not the inputs themselves: the pixels or features before they were scaled, say.
     #[must_use]
-    pub fn shown(self, pixels: &'r ArrayRef2<T>) -> Self {
-        Self { shown: Some(pixels), ..self }
+    pub fn shown(self, rows: &'r ArrayRef2<T>) -> Self {
+        Self { shown: Some(rows), ..self }
     }
 
     /// How many of the worst mistakes are shown; else it is 24.
@@ -126,6 +143,12 @@ impl<'r, 'd, T> Run<'r, 'd, T> {
     pub fn setting(mut self, name: impl Into<String>, value: impl ToString) -> Self {
         self.settings.push((name.into(), value.to_string()));
         self
+    }
+
+    /// A result of the run that is a number.
+    #[must_use]
+    pub fn number(self, name: impl Into<String>, value: f64) -> Self {
+        self.result(name, crate::text::number(value))
     }
 
     /// A result of the run, such as the accuracy on test data, beside those that the history has.

@@ -101,17 +101,19 @@ impl EventWriter {
     /// # Errors
     /// [`Error::File`] if the file cannot be written.
     pub fn epoch(&mut self, epoch: &Epoch) -> Result<()> {
-        let of = |part: &str, evaluation: &Evaluation| {
-            let mut values = vec![scalar(&format!("loss/{part}"), evaluation.loss)];
-            values.extend(accuracy(evaluation).map(|value| scalar(&format!("accuracy/{part}"), value)));
-            values.extend(metrics(evaluation).map(|(name, value)| scalar(&format!("{name}/{part}"), value)));
-            values
-        };
-        let mut values = of("train", &epoch.train);
-        values.extend(epoch.validation.iter().flat_map(|validation| of("validation", validation)));
+        let mut values = scalars("train", &epoch.train);
+        values.extend(epoch.validation.iter().flat_map(|validation| scalars("validation", validation)));
         values.push(scalar("learning_rate", epoch.learning_rate));
         values.push(scalar("samples_per_second", epoch.samples_per_second));
         self.summary(epoch.epoch as u64, values)
+    }
+
+    /// What was measured on a part of the data after an epoch, which is the step: `loss/test`, `accuracy/test`, ….
+    ///
+    /// # Errors
+    /// [`Error::File`] if the file cannot be written.
+    pub fn evaluation(&mut self, part: &str, step: u64, evaluation: &Evaluation) -> Result<()> {
+        self.summary(step, scalars(part, evaluation))
     }
 
     fn summary(&mut self, step: u64, value: Vec<Value>) -> Result<()> {
@@ -124,6 +126,13 @@ impl EventWriter {
         let record = record(&event.encode_to_vec());
         self.file.write_all(&record).map_err(|cause| Error::writing(&self.path, cause))
     }
+}
+
+fn scalars(part: &str, evaluation: &Evaluation) -> Vec<Value> {
+    let mut values = vec![scalar(&format!("loss/{part}"), evaluation.loss)];
+    values.extend(accuracy(evaluation).map(|value| scalar(&format!("accuracy/{part}"), value)));
+    values.extend(metrics(evaluation).map(|(name, value)| scalar(&format!("{name}/{part}"), value)));
+    values
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the format has 32 bits for it")]

@@ -57,7 +57,12 @@ pub(crate) fn count(count: impl Into<u64>) -> String {
 /// A text from outside as HTML and SVG can hold it: control characters, which they cannot, are replaced.
 pub(crate) fn clean(text: &str) -> String {
     let fits = |c: char| !(c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}'));
-    text.chars().map(|c| if fits(c) { c } else { '\u{fffd}' }).collect()
+    let shown = |c: char| match c {
+        '\t' | '\n' | '\r' => ' ',
+        c if fits(c) => c,
+        _ => '\u{fffd}',
+    };
+    text.chars().map(shown).collect()
 }
 
 /// At most `length` characters of a text.

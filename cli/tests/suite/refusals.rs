@@ -104,6 +104,34 @@ fn metrics_of_classes_tell_nothing_of_numbers() {
 }
 
 #[test]
+fn losses_of_classes_are_not_for_any_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let rents = file(folder.path(), "rents.csv", crate::common::rents(50));
+    let shares = file(folder.path(), "shares.csv", "x,share\n1,0.25\n2,0.5\n3,0.75\n4,1\n5,0.125\n6,0.375\n");
+    for loss in ["cross-entropy", "binary-cross-entropy", "kl-divergence", "hinge", "squared-hinge"] {
+        let told = [&format!("the loss {loss} is for classes, or for")[..], "among the numbers to predict"];
+        refused(&["train", &rents, "--loss", loss], 2, &told);
+    }
+    refused(&["train", &rents, "--output", "softmax"], 2, &["softmax of a single number"]);
+    let shares = ["train", &shares[..], "--task", "regression", "--epochs", "1", "-q", "--loss"];
+    refused(&[&shares[..], &["cross-entropy"]].concat(), 2, &["one column of numbers"]);
+    crate::common::stdout(&[&shares[..], &["binary-cross-entropy"]].concat());
+}
+
+#[test]
+fn groups_that_no_parameter_is_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let flowers = file(folder.path(), "flowers.csv", flowers());
+    let groups = "[training]\ngradients = { groups = [{ pattern = 'last.*', rate = 0.1 }] }\n";
+    let config = file(folder.path(), "run.toml", groups);
+    refused(
+        &["train", &flowers, "-q", "--config", &config],
+        2,
+        &["pattern of a group", "last.*", "0.weight"],
+    );
+}
+
+#[test]
 fn files_that_cannot_be_used() {
     let folder = tempfile::tempdir().unwrap();
     let put = |name: &str, content: &[u8]| file(folder.path(), name, content);

@@ -69,6 +69,43 @@ fn a_run_leaves_a_folder() {
 }
 
 #[test]
+fn a_report_is_in_the_units_and_rows_of_the_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = file(folder.path(), "rents.csv", rents(100));
+    let run = folder.path().join("run");
+    let args = ["train", &data, "--epochs", "2", "--early-stopping", "5", "-q", "--run"];
+    stdout(&[&args[..], &[run.to_str().unwrap()]].concat());
+    let page = std::fs::read_to_string(run.join("report.html")).unwrap();
+    // As metrics.csv has it, which is in the units of the data.
+    let metrics = std::fs::read_to_string(run.join("metrics.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = metrics.lines().map(|line| line.split(',').collect()).collect();
+    for name in ["validation_rmse", "test_rmse"] {
+        let column = rows[0].iter().position(|of| *of == name).unwrap();
+        let rmse: f64 = rows[2][column].parse().unwrap();
+        assert!(rmse > 10.0, "{rmse}");
+        let shown = rmse.to_string();
+        assert!(page.contains(&shown[..4]), "{name} {rmse} is not in the page");
+    }
+    for name in ["rent", "test r2", "test loss", "rooms"] {
+        assert!(page.contains(name), "{name}");
+    }
+    // Rows are those of the table, inputs as they stand there.
+    let table = std::fs::read_to_string(&data).unwrap();
+    let header: Vec<_> = table.lines().next().unwrap().split(',').collect();
+    let card = page.split("<p class=\"muted\">row ").nth(1).unwrap();
+    let row: usize = card.split('<').next().unwrap().parse().unwrap();
+    let cells: Vec<_> = table.lines().nth(row + 1).unwrap().split(',').collect();
+    let before = page.split("<p class=\"muted\">row ").next().unwrap();
+    let number: f64 = cells[0].parse().unwrap();
+    let told = before.rsplit(&format!("<td>{}</td><td>", header[0])).next().unwrap();
+    let told: f64 = told.split('<').next().unwrap().parse().unwrap();
+    assert!((told - number).abs() < 1e-3 * number.abs(), "{told} {number}");
+    let events = std::fs::read_dir(run.join("tensorboard")).unwrap().next().unwrap().unwrap().path();
+    let events = std::fs::read(events).unwrap();
+    assert!(events.windows(9).any(|window| window == b"rmse/test"));
+}
+
+#[test]
 fn names_alone_do_in_a_file_as_they_do_as_flags() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -118,6 +155,8 @@ fn with_and_without(name: &str, interrupt: &str) -> (Vec<u8>, Vec<u8>, i32) {
     if code == 130 {
         assert!(message.contains("interrupted in epoch") && message.contains("train --resume"), "{message}");
         assert!(!folder.path().join(name).join("model.safetensors").exists());
+        let told = ["a run that has not ended", "checkpoints", "train --resume"];
+        refused(&["predict", &run(name), "digits"], 1, &told);
     }
     stdout(&["train", "--resume", &run(name), "-q"]);
     let model = |name: &str| std::fs::read(folder.path().join(name).join("model.safetensors")).unwrap();

@@ -70,7 +70,20 @@ fn what_goes_on_has_the_same_bits() {
     let [x, classes, _] = arrays(folder.path());
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let train = |name: &str, epochs: &str| {
-        let args = ["train", &x, &classes, "--window", "1", "--hidden", "8", "-q", "--early-stopping", "50"];
+        let args = [
+            "train",
+            &x,
+            &classes,
+            "--window",
+            "1",
+            "--hidden",
+            "8",
+            "-q",
+            "--early-stopping",
+            "50",
+            "--schedule",
+            "constant",
+        ];
         stdout(&[&args[..], &["--epochs", epochs, "--run", &path(name)]].concat());
     };
     train("whole", "20");

@@ -4,7 +4,8 @@ use chainrule_core::{Epoch, Evaluation};
 use plotters::prelude::*;
 
 use super::{
-    Area, BLUE, Drawn, GRID, INK, MUTED, ORANGE, PAPER, PURPLE, Plot, axes, drawable, letters, range, tick,
+    Area, BLUE, Drawn, GREEN, GRID, INK, MUTED, ORANGE, PAPER, PURPLE, Plot, axes, drawable, letters, range,
+    tick,
 };
 use crate::Result;
 use crate::csv::{accuracy, metric, metric_names};
@@ -34,14 +35,14 @@ struct Curve {
 }
 
 /// A plot for each chart: loss, accuracy, each metric, learning rate.
-pub(crate) fn each(history: &[Epoch]) -> Result<Vec<Plot>> {
+pub(crate) fn each(history: &[Epoch], tests: &[Option<Evaluation>]) -> Result<Vec<Plot>> {
     let draw = |panel: &Panel| Plot::draw(SIZE, panel.describe(), |area| panel.draw(area));
-    panels(history).iter().map(draw).collect()
+    panels(history, tests).iter().map(draw).collect()
 }
 
 /// All charts in one plot.
-pub(crate) fn all(title: &str, history: &[Epoch]) -> Result<Option<Plot>> {
-    let panels = panels(history);
+pub(crate) fn all(title: &str, history: &[Epoch], tests: &[Option<Evaluation>]) -> Result<Option<Plot>> {
+    let panels = panels(history, tests);
     let Ok(rows) = u32::try_from(panels.len().div_ceil(2)) else { return Ok(None) };
     if rows == 0 {
         return Ok(None);
@@ -56,30 +57,32 @@ pub(crate) fn all(title: &str, history: &[Epoch]) -> Result<Option<Plot>> {
     Ok(Some(plot))
 }
 
-fn panels(history: &[Epoch]) -> Vec<Panel> {
-    let both = |what: &str, percent: bool, of: &dyn Fn(&Evaluation) -> Option<f64>| {
-        let train = points(history, |epoch| of(&epoch.train));
-        let validation = points(history, |epoch| epoch.validation.as_ref().and_then(of));
-        let curves = [("train", BLUE, train), ("validation", ORANGE, validation)];
+fn panels(history: &[Epoch], tests: &[Option<Evaluation>]) -> Vec<Panel> {
+    let parts = |what: &str, percent: bool, of: &dyn Fn(&Evaluation) -> Option<f64>| {
+        let train = points(history, |_, epoch| of(&epoch.train));
+        let validation = points(history, |_, epoch| epoch.validation.as_ref().and_then(of));
+        let test = points(history, |index, _| tests.get(index)?.as_ref().and_then(of));
+        let curves = [("train", BLUE, train), ("validation", ORANGE, validation), ("test", GREEN, test)];
         Panel::new(what, curves.map(|(name, colour, points)| Curve { name, colour, points }).into(), percent)
     };
-    let rate = points(history, |epoch| Some(epoch.learning_rate));
+    let rate = points(history, |_, epoch| Some(epoch.learning_rate));
     let rate = vec![Curve { name: "learning rate", colour: PURPLE, points: rate }];
     let mut panels = vec![
-        both("loss", false, &|evaluation| Some(evaluation.loss)).by_logarithms(),
-        both("accuracy (%)", true, &accuracy),
+        parts("loss", false, &|evaluation| Some(evaluation.loss)).by_logarithms(),
+        parts("accuracy (%)", true, &accuracy),
     ];
-    panels.extend(metric_names(history).iter().map(|name| both(name, false, &|of| metric(of, name))));
+    panels.extend(metric_names(history, tests).iter().map(|name| parts(name, false, &|of| metric(of, name))));
     panels.push(Panel::new("learning rate", rate, false));
     panels.retain(|panel| !panel.curves.is_empty());
     panels
 }
 
 /// The values of some epochs that can be drawn, the last among them.
-fn points(history: &[Epoch], value: impl Fn(&Epoch) -> Option<f64>) -> Vec<(usize, f64)> {
+fn points(history: &[Epoch], value: impl Fn(usize, &Epoch) -> Option<f64>) -> Vec<(usize, f64)> {
     let step = history.len().div_ceil(POINTS).max(1);
-    let chosen = history.iter().rev().step_by(step);
-    let mut points: Vec<_> = chosen.filter_map(|epoch| Some((epoch.epoch, value(epoch)?))).collect();
+    let chosen = history.iter().enumerate().rev().step_by(step);
+    let mut points: Vec<_> =
+        chosen.filter_map(|(index, epoch)| Some((epoch.epoch, value(index, epoch)?))).collect();
     points.retain(|&(_, value)| drawable(value));
     points.reverse();
     points
@@ -158,7 +161,8 @@ impl Panel {
             let dots = points.iter().filter(|_| points.len() <= 12);
             chart.draw_series(dots.map(|&point| Circle::new(point, 3, colour.filled())))?;
         }
-        if self.curves.len() > 1 {
+        // A curve of what the chart is called needs no other name.
+        if self.curves.iter().any(|curve| curve.name != self.what) {
             // A loss falls, and the rest rises.
             let falls = self.what.starts_with("loss");
             let corner =
