@@ -163,8 +163,8 @@ impl Panel {
         }
         // A curve of what the chart is called needs no other name.
         if self.curves.iter().any(|curve| curve.name != self.what) {
-            // A loss falls, and the rest rises.
-            let falls = self.what.starts_with("loss");
+            // Losses and errors fall, and the rest rises.
+            let falls = ["loss", "log-loss", "rmse", "mae"].iter().any(|name| self.what.starts_with(name));
             let corner =
                 if falls { SeriesLabelPosition::UpperRight } else { SeriesLabelPosition::LowerRight };
             chart
