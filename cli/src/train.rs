@@ -154,7 +154,7 @@ fn report<T: Linked>(
     let (dataset, title) = (part.dataset()?, plan.source.name());
     let answers = if data.class_names.is_empty() { &data.target_names } else { &data.class_names };
     let mut raw = data.preparation.preprocessing.inverse(part.inputs.clone())?;
-    // A zero comes back as nearly one.
+    // What was 0 comes back as nearly 0.
     for mut column in raw.columns_mut() {
         let least = T::of(1e-6) * column.fold(T::of(0.0), |most, x| most.max(x.abs()));
         column.mapv_inplace(|x| if x.abs() < least { T::of(0.0) } else { x });
