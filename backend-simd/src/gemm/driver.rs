@@ -40,8 +40,7 @@ impl Plan {
         let size = size_of::<L::Elem>();
         let caches = Caches::get();
         let nr = L::NV * L::LANES;
-        // Rows that lie a multiple of this apart share too few sets of the first-level cache.
-        let awkward = |stride: isize| (stride.unsigned_abs() * size).is_multiple_of(2048);
+        let awkward = is_awkward::<L::Elem>;
         let bytes = |rows: usize, cols: usize| rows * cols * size;
         let tiles = m / L::MR;
         // Whether a strip of B does not stay in the first-level cache from tile to tile, or only if it is copied.
@@ -89,8 +88,16 @@ const LARGE: usize = 3 << 19;
 /// Up to this k a large C takes longer to fetch and to store than A and B.
 const FEW: usize = 128;
 
-/// Rows of the tiles of such a C, at most: no more than a set of the first-level cache has ways, for they may all lie in one.
-const SWEPT: usize = 7;
+/// Rows of the tiles of such a C, at most: where they all lie in one set of the first-level cache, no more than there is room for
+/// beside what else passes through.
+fn swept_rows<L: Lanes>(c: &MatMut<L::Elem>) -> usize {
+    if is_awkward::<L::Elem>(c.row) { L::MR.min(Caches::get().l1_ways - 1) } else { L::MR }
+}
+
+/// Whether rows so far apart share too few sets of the first-level cache.
+fn is_awkward<T>(row: isize) -> bool {
+    (row.unsigned_abs() * size_of::<T>()).is_multiple_of(2048)
+}
 
 /// The larger of the shares when `n` is cut into as few equal ones as possible of at most `most`; at least 1.
 fn equal_share(n: usize, most: usize) -> usize {
@@ -131,7 +138,7 @@ pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
         // SAFETY: the caller's contract.
         return unsafe { blend_apart::<L>(product) };
     }
-    let a_len = if plan.copy_a { plan.mc * padded::<L::Elem>(plan.kc) } else { 0 };
+    let a_len = if plan.copy_a { plan.mc * plan.kc } else { 0 };
     let b_len = if plan.copy_b { plan.nc * plan.kc } else { 0 };
     Buffer::with(a_len.next_multiple_of(64) + b_len, |space: *mut L::Elem| {
         // SAFETY: the buffer has room for both copies.
@@ -144,12 +151,6 @@ const SHORT: usize = 1024;
 
 /// Beyond this k a blend computes A·B apart first, since the chain of one element must not be cut.
 const LONGEST_BLEND: usize = 2048;
-
-/// Distance of rows in a copy of A: an odd number of cache lines, so that rows lie in different sets.
-fn padded<T>(kc: usize) -> usize {
-    let line = 64 / size_of::<T>();
-    (kc.div_ceil(line) | 1) * line
-}
 
 /// C ← β C + α G with G ← A B computed in a buffer.
 unsafe fn blend_apart<L: Lanes>(product: &Product<'_, L::Elem>) {
@@ -195,7 +196,7 @@ unsafe fn blocks<L: Lanes>(
             let a_block = a.block(ic, pc, mc, kc);
             let left = if plan.copy_a {
                 // SAFETY: the buffer has room for a block of A, the set is available.
-                unsafe { copy_a::<L>(a_block, if sweeps { SWEPT.min(L::MR) } else { L::MR }, a_space) }
+                unsafe { copy_a::<L>(a_block, if sweeps { swept_rows::<L>(&c) } else { L::MR }, a_space) }
             } else {
                 Left { ptr: a_block.ptr, next: a.row, row: a.row, step: Some(a.col) }
             };
@@ -255,28 +256,18 @@ struct Left<T> {
 /// Columns of A that are copied together.
 const COLUMNS: usize = 16;
 
-/// Copies a block of A: rows as they are where k is adjacent in memory, else tiles of at most so many rows, column after column.
+/// Copies a block of A as tiles of at most so many rows, column after column.
 unsafe fn copy_a<L: Lanes>(a: MatRef<L::Elem>, most: usize, to: *mut L::Elem) -> Left<L::Elem> {
-    let pad = padded::<L::Elem>(a.cols);
-    let left = Left { ptr: to.cast_const(), next: pad.cast_signed(), row: pad.cast_signed(), step: Some(1) };
-    // SAFETY: the caller's buffer has room for every row, padded; the set is available.
-    unsafe {
-        if a.col == 1 {
-            L::enter(Copy { from: a, to, to_row: pad });
-            return left;
-        }
-        // A few columns at a time, so that the pages they lie in are visited once.
-        let mut p = 0;
-        while p < a.cols {
-            let cols = COLUMNS.min(a.cols - p);
-            for (i, rows) in split(a.rows, most) {
-                let from = a.block(i, p, rows, cols).t();
-                L::enter(Copy { from, to: to.add(i * pad + p * rows), to_row: rows });
-            }
-            p += cols;
+    // Where columns are adjacent in memory, a few at a time, so that the pages they lie in are visited once.
+    let cols = if a.col == 1 { a.cols.max(1) } else { COLUMNS };
+    for p in (0..a.cols).step_by(cols) {
+        for (i, rows) in split(a.rows, most) {
+            let from = a.block(i, p, rows, cols.min(a.cols - p)).t();
+            // SAFETY: the caller's buffer has room for the block; the set is available.
+            unsafe { L::enter(Copy { from, to: to.add(i * a.cols + p * rows), to_row: rows }) };
         }
     }
-    Left { row: 1, step: None, ..left }
+    Left { ptr: to.cast_const(), next: a.cols.cast_signed(), row: 1, step: None }
 }
 
 /// Copies a block of B strip by strip.
@@ -326,7 +317,7 @@ impl<T: Element> Macro<T> {
     unsafe fn sweep<L: Lanes<Elem = T>>(&self) {
         let (nr, n) = (L::NV * L::LANES, self.c.cols);
         let whole = n / nr;
-        for (i, rows) in split(self.c.rows, L::MR.min(SWEPT)).rev() {
+        for (i, rows) in split(self.c.rows, swept_rows::<L>(&self.c)).rev() {
             // SAFETY: the tiles lie inside the block, whose rows are adjacent in memory.
             unsafe {
                 if whole > 0 {

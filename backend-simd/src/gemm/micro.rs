@@ -7,6 +7,7 @@
     clippy::needless_range_loop,
     reason = "a tile is indexed by its rows and columns, as the equation is"
 )]
+#![allow(clippy::pointers_in_nomem_asm_block, reason = "`opaque` reads nothing")]
 
 use crate::gemm::Update;
 use crate::gemm::pack::prefetch;
@@ -67,6 +68,18 @@ const WHOLE: u8 = 0;
 const PART: u8 = 1;
 const HALF: u8 = 2;
 
+/// The same pointer or distance, of which the compiler no longer knows how it came about.
+macro_rules! opaque {
+    ($value:expr) => {{
+        #[allow(unused_mut, reason = "changed where there is such an instruction")]
+        let mut value = $value;
+        #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+        // SAFETY, of the block that this stands in: an empty instruction, which leaves the value in its register as it is.
+        std::arch::asm!("/* {} */", inout(reg) value, options(pure, nomem, nostack, preserves_flags));
+        value
+    }};
+}
+
 struct Run<'a, T, const MR: usize, const NV: usize, const LAST: u8>(&'a Tile<T>);
 
 impl<T: Element, const MR: usize, const NV: usize, const LAST: u8> Kernel<T> for Run<'_, T, MR, NV, LAST> {
@@ -106,36 +119,43 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8> Kernel<T> for
                     }
                 }
 
-                // Four rows of A share a pointer, so that addresses are few enough to stay in registers.
-                let (r1, r2, r3) = (a_row, 2 * a_row, 3 * a_row);
-                let mut rows = [a; 4];
-                for (g, row) in rows.iter_mut().enumerate() {
-                    *row = a.wrapping_offset(4 * g.cast_signed() * a_row);
-                }
                 let mut row_b = b;
-                for _ in 0..k {
-                    let mut vb = [L::splat(T::ZERO); NV];
-                    for v in 0..NV {
-                        vb[v] = register::<L, NV, LAST>(row_b, v, last);
+                if a_row == 1 && embeds::<L>() && MR > 6 && LAST != HALF {
+                    // A copy, or a column of A: no row needs an address of its own.
+                    let mut columns = [a; 2];
+                    for _ in 0..k {
+                        // Two pointers to one column, unless the compiler knew. Every other row is broadcast by its multiply-adds, which
+                        // saves an instruction: all of them would ask too much of the units that load.
+                        columns = [opaque!(columns[0]), opaque!(columns[1])];
+                        multiply_add::<L, MR, NV, LAST>(&mut acc, &mut half, row_b, last, |i| {
+                            [columns[0].add(i), columns[1 - i % 2].add(i)]
+                        });
+                        row_b = row_b.wrapping_offset(b_step);
+                        columns = columns.map(|column| column.wrapping_offset(a_step));
                     }
-                    for i in 0..MR {
-                        let offset = match i % 4 {
-                            0 => 0,
-                            1 => r1,
-                            2 => r2,
-                            _ => r3,
-                        };
-                        let va = L::splat(*rows[i / 4].offset(offset));
-                        for v in 0..nv {
-                            acc[i][v] = va.mul_add(vb[v], acc[i][v]);
-                        }
-                        if LAST == HALF {
-                            half[i] = va.narrow().mul_add(vb[nv].narrow(), half[i]);
-                        }
-                    }
-                    row_b = row_b.wrapping_offset(b_step);
-                    for row in &mut rows {
-                        *row = row.wrapping_offset(a_step);
+                } else {
+                    // Seven rows share a pointer: so few addresses stay in registers, and an instruction adds up each. (Derived
+                    // from each other, as the compiler would have them, they take an instruction a row.)
+                    const { assert!(MR <= 14) };
+                    let row = a_row * size_of::<T>().cast_signed();
+                    let (row_1, row_3, row_5) = (opaque!(row), opaque!(3 * row), opaque!(5 * row));
+                    let mut rows = [a, a.wrapping_offset(7 * a_row)];
+                    for _ in 0..k {
+                        rows = [opaque!(rows[0]), opaque!(rows[1])];
+                        multiply_add::<L, MR, NV, LAST>(&mut acc, &mut half, row_b, last, |i| {
+                            let offset = match i % 7 {
+                                0 => 0,
+                                1 => row_1,
+                                2 => 2 * row_1,
+                                3 => row_3,
+                                4 => 4 * row_1,
+                                5 => row_5,
+                                _ => 2 * row_3,
+                            };
+                            [rows[i / 7].byte_offset(offset); 2]
+                        });
+                        row_b = row_b.wrapping_offset(b_step);
+                        rows = rows.map(|row| row.wrapping_offset(a_step));
                     }
                 }
 
@@ -166,6 +186,35 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8> Kernel<T> for
                 a = a.wrapping_offset(a_next);
                 b = b.wrapping_offset(b_next);
                 c = c.wrapping_offset(c_next);
+            }
+        }
+    }
+}
+
+/// One step of the sums, acc ← acc + a bᵀ with a column a of A and a row b of B. `at(i)` is where element i of a lies: to be multiplied
+/// with the first register of b, and with the others.
+#[inline(always)]
+unsafe fn multiply_add<L: Lane, const MR: usize, const NV: usize, const LAST: u8>(
+    acc: &mut [[L; NV]; MR],
+    half: &mut [L::Half; MR],
+    b: *const L::Elem,
+    last: usize,
+    at: impl Fn(usize) -> [*const L::Elem; 2],
+) {
+    // SAFETY: the caller's: b is valid as `last` says, `at(i)` for every row i.
+    unsafe {
+        let mut vb = [L::splat(L::Elem::ZERO); NV];
+        for v in 0..NV {
+            vb[v] = register::<L, NV, LAST>(b, v, last);
+        }
+        for i in 0..MR {
+            let va = at(i).map(|a| L::splat(*a));
+            if LAST == HALF {
+                half[i] = va[0].narrow().mul_add(vb[NV - 1].narrow(), half[i]);
+            } else {
+                for v in 0..NV {
+                    acc[i][v] = va[usize::from(v > 0)].mul_add(vb[v], acc[i][v]);
+                }
             }
         }
     }
@@ -216,6 +265,11 @@ pub(super) fn slot<L: Lane>(vectors: usize, last: usize) -> usize {
 /// Whether there are registers of half the size.
 pub(super) const fn halves<L: Lane>() -> bool {
     L::Half::LANES < L::LANES
+}
+
+/// Whether a multiply-add can broadcast an element of memory by itself, as those of AVX-512 can.
+const fn embeds<L: Lane>() -> bool {
+    cfg!(target_arch = "x86_64") && size_of::<L>() == 64
 }
 
 const fn tiles<L: Lane, const MR: usize>() -> [MicroFn<L::Elem>; 5] {

@@ -123,6 +123,8 @@ impl<T: Element> Kernel<T> for Copy<T> {
                 let line = 64 / size_of::<T>();
                 for i in (0..from.rows).step_by(line) {
                     for j in (0..from.cols).step_by(L::SQUARE) {
+                        // Where it can, the last square overlaps the one before.
+                        let j = if from.cols < L::SQUARE { j } else { j.min(from.cols - L::SQUARE) };
                         let cols = L::SQUARE.min(from.cols - j);
                         for l in 0..cols {
                             prefetch(from.at(i, j + l).wrapping_add(4 * line), 1);
