@@ -33,7 +33,7 @@ Every workload trains (or runs) a network from rows that lie in memory, batch af
 cross-entropy, plain gradient descent (W7: mean squared error, Adam), every batch updates the parameters, the loss of every batch is
 computed. Weights and data are the same numbers in every program. Each process first prints the losses of its first 20 steps (W4: 3;
 in inference the means of the logits); they are compared with NumPy's in double precision, relative to 1 + loss, and a program that
-is off by more than 2·10⁻⁵ (in f64 by 10⁻⁹) is left out. All programs of a workload run at once, each pinned with `taskset` to as many cores as it has threads, and measure in
+is off by more than 2·10⁻⁵ (in f64 by 10⁻⁹) is left out. All programs of a workload run at once, on one thread and on two, each pinned with `taskset` to as many cores as it has threads, and measure in
 turns of a tenth of a second, at least an epoch, forwards and backwards: what a shared machine does meanwhile befalls all alike.
 A figure is the median over the epochs of a turn; the tables give the median of these over the turns, and the least and the most. On one thread all
 settings have two turns, on two those that were within 30 % of their peer's best on one, and the usual ones; the turns after these are for those within 30 % of
