@@ -253,36 +253,41 @@ struct Left<T> {
     step: Option<isize>,
 }
 
-/// Columns of A that are copied together.
-const COLUMNS: usize = 16;
+/// Steps of the sum that are copied together.
+const STEPS: usize = 16;
 
 /// Copies a block of A as tiles of at most so many rows, column after column.
 unsafe fn copy_a<L: Lanes>(a: MatRef<L::Elem>, most: usize, to: *mut L::Elem) -> Left<L::Elem> {
-    // Where columns are adjacent in memory, a few at a time, so that the pages they lie in are visited once.
-    let cols = if a.col == 1 { a.cols.max(1) } else { COLUMNS };
-    for p in (0..a.cols).step_by(cols) {
-        for (i, rows) in split(a.rows, most) {
-            let from = a.block(i, p, rows, cols.min(a.cols - p)).t();
-            // SAFETY: the caller's buffer has room for the block; the set is available.
-            unsafe { L::enter(Copy { from, to: to.add(i * a.cols + p * rows), to_row: rows }) };
-        }
-    }
+    let tiles = || split(a.rows, most).map(|(i, rows)| (i, rows, rows));
+    // SAFETY: the caller's buffer has room for the block; the set is available.
+    unsafe { copy_strips::<L, _>(a.t(), tiles, to) };
     Left { ptr: to.cast_const(), next: a.cols.cast_signed(), row: 1, step: None }
 }
 
 /// Copies a block of B strip by strip.
 unsafe fn copy_b<L: Lanes>(b: MatRef<L::Elem>, to: *mut L::Elem) -> Right<L::Elem> {
     let nr = L::NV * L::LANES;
+    let strips = || (0..b.cols).step_by(nr).map(|j| (j, nr.min(b.cols - j), nr));
+    // SAFETY: the caller's buffer has room for whole strips; the set is available.
+    unsafe { copy_strips::<L, _>(b, strips, to) };
+    Right { ptr: to.cast_const(), step: nr.cast_signed(), next: nr * b.rows }
+}
+
+/// Copies strips of columns, each row after row: of each its first column, its columns, and how far apart its rows are in the copy.
+unsafe fn copy_strips<L: Lanes, I: Iterator<Item = (usize, usize, usize)>>(
+    from: MatRef<L::Elem>,
+    strips: impl Fn() -> I,
+    to: *mut L::Elem,
+) {
     // Where rows are adjacent in memory, a few at a time, so that the pages they lie in are visited once.
-    let rows = if b.col == 1 { COLUMNS } else { b.rows.max(1) };
-    for p in (0..b.rows).step_by(rows) {
-        for j in (0..b.cols).step_by(nr) {
-            let from = b.block(p, j, rows.min(b.rows - p), nr.min(b.cols - j));
-            // SAFETY: the caller's buffer has room for whole strips; the set is available.
-            unsafe { L::enter(Copy { from, to: to.add(j * b.rows + p * nr), to_row: nr }) };
+    let rows = if from.col == 1 { STEPS } else { from.rows.max(1) };
+    for p in (0..from.rows).step_by(rows) {
+        for (j, cols, to_row) in strips() {
+            let block = from.block(p, j, rows.min(from.rows - p), cols);
+            // SAFETY: the caller's buffer has room for the strips; the set is available.
+            unsafe { L::enter(Copy { from: block, to: to.add(j * from.rows + p * to_row), to_row }) };
         }
     }
-    Right { ptr: to.cast_const(), step: nr.cast_signed(), next: nr * b.rows }
 }
 
 /// Whether the last register of a row is better computed apart: half a register takes half the time of a whole one, but not
