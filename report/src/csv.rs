@@ -113,9 +113,13 @@ impl Metrics {
 
 /// The names of the numbers of some rows, in the order in which they first appear.
 pub(crate) fn columns(rows: &[Vec<(String, f64)>]) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for (name, _) in rows.iter().flatten() {
-        if !names.contains(&name.as_str()) {
+    each_once(rows.iter().flatten().map(|(name, _)| name.as_str()))
+}
+
+fn each_once<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut names = Vec::new();
+    for name in all {
+        if !names.contains(&name) {
             names.push(name);
         }
     }
@@ -181,14 +185,8 @@ pub(crate) fn metrics(evaluation: &Evaluation) -> impl Iterator<Item = (&str, f6
 
 /// The names of these over a history, each once.
 pub(crate) fn metric_names<'a>(history: &'a [Epoch], tests: &'a [Option<Evaluation>]) -> Vec<&'a str> {
-    let mut names: Vec<&str> = Vec::new();
     let validations = history.iter().flat_map(|epoch| &epoch.validation);
-    for (name, _) in validations.chain(tests.iter().flatten()).flat_map(metrics) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
+    each_once(validations.chain(tests.iter().flatten()).flat_map(metrics).map(|(name, _)| name))
 }
 
 pub(crate) fn metric(evaluation: &Evaluation, name: &str) -> Option<f64> {
