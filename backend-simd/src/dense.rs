@@ -42,6 +42,9 @@ fn sums<T>(rows: usize, n_j: usize, n_k: usize) -> usize {
 /// Multiply-adds from which the forward product of a small batch, or the gradient of a tall one, is computed as the sum of two.
 const DEEP: usize = 1 << 20;
 
+/// And those of a single sample, whose time goes into fetching the weights.
+const DEEP_ROW: usize = 1 << 18;
+
 /// Most multiply-adds of a product alone that is better off without a plan.
 const TINY: usize = 1 << 12;
 
@@ -50,9 +53,8 @@ const TINY: usize = 1 << 12;
 fn is_deep<T>(x: MatRef<T>, w: MatRef<T>) -> bool {
     let (rows, depth, cols) = (x.rows, x.cols, w.cols);
     w.col == 1
-        && rows > 1
         && 4 * rows <= depth
-        && rows.saturating_mul(depth).saturating_mul(cols) >= DEEP
+        && rows.saturating_mul(depth).saturating_mul(cols) >= if rows == 1 { DEEP_ROW } else { DEEP }
         && !gemm::is_dot(x, w)
 }
 
@@ -223,7 +225,7 @@ impl Engine {
         let alone = Self { threads: 1, ..self };
         // SAFETY: the block lies inside of A, and no two blocks overlap.
         let epilogue = move |block| unsafe { finish(g, bias, z, self.isa, block) };
-        let ways = threads::ways(self.threads, rows.saturating_mul(depth) / T::PER_NANOSECOND * cols);
+        let ways = threads::ways(self.threads, gemm::nanoseconds::<T>(rows, depth, cols));
         let (x_0, w_0) = half(0);
         let (x_1, w_1) = half(1);
         if ways == 1 {
@@ -497,6 +499,9 @@ mod tests {
     fn deep_layers_have_the_same_bits() {
         // On both sides of where the sum is cut, for few rows and for many.
         same_bits(&[1, 8, 9, 32, 125, 126], (501, 257));
+        // And for a single one.
+        same_bits(&[1, 2], (600, 436));
+        same_bits(&[1, 2], (600, 438));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod dot;
 mod driver;
 mod micro;
 mod pack;
+mod stream;
 #[cfg(test)]
 mod tests;
 pub(crate) mod view;
@@ -104,11 +105,10 @@ pub(crate) unsafe fn product<T: Element>(
         _ => serial::<T::Portable>,
     };
     let dot = is_dot(a, b);
-    let work = a.rows.saturating_mul(a.cols.max(1)).saturating_mul(b.cols);
     let upright = is_upright(&c);
     let owned = if upright { is_owned(b.t(), a.t()) } else { is_owned(a, b) };
     let along = if owned == upright { Axis::Cols } else { Axis::Rows };
-    let ways = threads::ways(engine.threads, along.worth(&c, work / T::PER_NANOSECOND));
+    let ways = threads::ways(engine.threads, along.worth(&c, nanoseconds::<T>(a.rows, a.cols, b.cols)));
     if ways > 1 {
         let grid = Grid::new(ways, &c, along);
         threads::parallel_for(grid.parts(), &|part| {
@@ -119,6 +119,21 @@ pub(crate) unsafe fn product<T: Element>(
         // SAFETY: the caller's contract; the set is ready.
         unsafe { serial(&product, dot) };
     }
+}
+
+/// The nanoseconds that one thread is expected to take for an m × k by k × n product: for its multiply-adds, or for what it reads and
+/// writes if that is more than caches keep near.
+pub(crate) fn nanoseconds<T: Element>(m: usize, k: usize, n: usize) -> usize {
+    /// Bytes that come from beyond the second-level cache when they are needed again.
+    const FAR: usize = 512 << 10;
+    /// Of these, in a nanosecond.
+    const PACE: usize = 20;
+    let product = |x: usize, y: usize| x.saturating_mul(y);
+    // C is read and written.
+    let scalars = product(m, k).saturating_add(product(k, n)).saturating_add(product(2 * m, n));
+    let bytes = product(scalars, size_of::<T>());
+    let far = if bytes >= FAR { bytes / PACE } else { 0 };
+    far.max(product(product(m, k.max(1)), n) / T::PER_NANOSECOND)
 }
 
 /// The axis along which C is cut first.

@@ -3,7 +3,8 @@
 //! To wake a sleeping thread takes longer than most operations of a training step. So a thread that has work to share
 //! (the *owner*) spawns *helpers* into the pool, which then wait for its next piece of work in a loop, for a bounded
 //! time after the last one. While they do, sharing costs well below a microsecond; while they sleep, the owner works alone
-//! and only asks for them to be woken.
+//! and only asks for them to be woken. What work is worth sharing depends on how far apart the cores are: the owner measures
+//! it when a helper has woken.
 //!
 //! Each owner has a team of its own, so that owners do not wait for each other. The pool of a thread never changes, so a
 //! helper is always in the pool that is current for its owner. Work inside of shared work is not shared again.
@@ -15,7 +16,7 @@ use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,6 +26,16 @@ const PATIENCE: Duration = Duration::from_micros(100);
 
 /// Work below this many nanoseconds is never shared.
 const SMALL: usize = 16_000;
+
+/// Shared work pays from so many times on of what a word takes to a helper and back: with it go the cache lines of what the
+/// threads read and write. Cores that share a cache need 60 ns, others 200 ns and more.
+const ROUND_TRIPS: usize = 260;
+
+/// Work of so many nanoseconds is worth sharing whatever was measured.
+const MOST: usize = 4 * SMALL;
+
+/// Of so many measurements the fastest counts: others may have been interrupted.
+const MEASUREMENTS: usize = 3;
 
 /// Work from this many nanoseconds on is shared even while the helpers sleep.
 const LARGE: usize = 150_000;
@@ -50,6 +61,10 @@ struct Team {
     spawned: AtomicUsize,
     /// Helpers that wait for work now or are at it.
     awake: AtomicUsize,
+    /// Nanoseconds of work that are worth sharing, as last measured.
+    small: AtomicUsize,
+    /// Whether a helper has woken, on whichever core, since that was measured.
+    unmeasured: AtomicBool,
     owner: thread::ThreadId,
 }
 
@@ -77,16 +92,25 @@ fn several_ways(limit: usize, nanoseconds: usize) -> usize {
     }
     let pool = rayon::current_num_threads();
     let threads = if limit == 0 { pool } else { limit.min(pool) };
-    // Each thread should have something to do that is worth its while.
-    let threads = threads.min(2 * nanoseconds / SMALL).min(MOST_PARTS);
-    if threads <= 1 {
-        return 1;
-    }
-    let awake = TEAM.with(|team| {
-        team.call(threads - 1);
-        team.awake.load(Relaxed)
-    });
-    if nanoseconds >= LARGE { threads } else { threads.min(awake + 1) }
+    TEAM.with(|team| {
+        let small = || team.small.load(Relaxed);
+        let wanted = worthwhile(threads, nanoseconds, small());
+        if wanted == 1 {
+            return 1;
+        }
+        team.call(wanted - 1);
+        let awake = team.awake.load(Relaxed);
+        if awake > 0 && team.unmeasured.swap(false, Relaxed) {
+            team.measure();
+        }
+        let threads = worthwhile(threads, nanoseconds, small());
+        if nanoseconds >= LARGE { threads } else { threads.min(awake + 1) }
+    })
+}
+
+/// Of so many threads those that should have a part of the work: each should have something to do that is worth its while.
+fn worthwhile(threads: usize, nanoseconds: usize, small: usize) -> usize {
+    threads.min(2 * nanoseconds / small).clamp(1, MOST_PARTS)
 }
 
 /// Calls `work` once for each part below `parts`, in any order and on several threads, and returns when all calls have.
@@ -137,6 +161,8 @@ impl Team {
             panic: Mutex::new(None),
             spawned: AtomicUsize::new(0),
             awake: AtomicUsize::new(0),
+            small: AtomicUsize::new(SMALL),
+            unmeasured: AtomicBool::new(false),
             owner: thread::current().id(),
         }
     }
@@ -149,6 +175,52 @@ impl Team {
             let team = Arc::clone(self);
             rayon::spawn(move || team.help());
         }
+    }
+
+    /// Measures what is worth sharing, in some ten microseconds.
+    fn measure(&self) {
+        let fastest = (0..MEASUREMENTS).filter_map(|_| self.round_trip()).min();
+        // Without a helper's answer it is measured again when there is one to wake.
+        if let Some(nanoseconds) = fastest {
+            self.small.store((ROUND_TRIPS * nanoseconds).clamp(SMALL, MOST), Relaxed);
+        }
+    }
+
+    /// The nanoseconds that a word takes to a helper and back; nothing if none answers soon.
+    fn round_trip(&self) -> Option<usize> {
+        const TRIPS: usize = 16;
+        let word = AtomicUsize::new(0);
+        let total = AtomicUsize::new(0);
+        let comes = |value| {
+            (0..256).any(|_| {
+                std::hint::spin_loop();
+                word.load(Acquire) == value
+            })
+        };
+        self.share(2, &|part| {
+            let mut start = Instant::now();
+            for trip in 0..=TRIPS {
+                if part == 0 {
+                    word.store(2 * trip + 1, Release);
+                    if !comes(2 * trip + 2) {
+                        return;
+                    }
+                    if trip == 0 {
+                        // The helper is there now.
+                        start = Instant::now();
+                    }
+                } else if comes(2 * trip + 1) {
+                    word.store(2 * trip + 2, Release);
+                } else {
+                    return;
+                }
+            }
+            if part == 0 {
+                total.store(usize::try_from(start.elapsed().as_nanos()).unwrap_or(0), Relaxed);
+            }
+        });
+        let total = total.into_inner();
+        (total > 0).then_some(total / TRIPS)
     }
 
     fn share(&self, parts: usize, work: Work<'_>) {
@@ -211,6 +283,7 @@ impl Team {
     fn help(&self) {
         // The owner itself may come across this job while it waits for something in rayon.
         if thread::current().id() != self.owner && !INSIDE.get() {
+            self.unmeasured.store(true, Relaxed);
             self.awake.fetch_add(1, Relaxed);
             let mut last = Instant::now();
             loop {
@@ -285,6 +358,40 @@ mod tests {
             let here = thread::current().id();
             assert_eq!(ways(0, usize::MAX / 4), 1);
             parallel_for(3, &|_| assert_eq!(thread::current().id(), here));
+        });
+    }
+
+    #[test]
+    fn there_is_always_a_thread() {
+        // Also where what is worth sharing turned out to be much more just now.
+        assert_eq!(worthwhile(8, SMALL, MOST), 1);
+        assert_eq!(worthwhile(8, SMALL, SMALL), 2);
+        assert_eq!(worthwhile(8, 100 * SMALL, SMALL), 8);
+    }
+
+    #[test]
+    fn what_is_worth_sharing_follows_the_way_of_a_word() {
+        pool(2).install(|| {
+            TEAM.with(|team| {
+                // Nobody answers.
+                assert_eq!(team.round_trip(), None);
+                team.measure();
+                assert_eq!(team.small.load(Relaxed), SMALL);
+                // A helper does, at the latest when it has a core.
+                let patience = Instant::now();
+                while team.unmeasured.load(Relaxed)
+                    || team.spawned.load(Relaxed) == 0
+                    || team.round_trip().is_none()
+                {
+                    ways(0, LARGE);
+                    assert!(patience.elapsed() < Duration::from_secs(60), "no answer from the helper");
+                }
+                assert!((SMALL..=MOST).contains(&team.small.load(Relaxed)));
+                team.small.store(2 * SMALL, Relaxed);
+                team.unmeasured.store(false, Relaxed);
+            });
+            assert_eq!(ways(0, 2 * SMALL - 1), 1);
+            many_rounds(20, 3);
         });
     }
 

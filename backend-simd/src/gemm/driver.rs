@@ -10,6 +10,7 @@ use crate::gemm::cache::Caches;
 use crate::gemm::dot::{Combine, Dot};
 use crate::gemm::micro::{Micro, MicroFn, Tile, halves, slot};
 use crate::gemm::pack::{Buffer, Copy, prefetch};
+use crate::gemm::stream::Stream;
 use crate::gemm::view::{MatMut, MatRef};
 use crate::gemm::{Block, Product, Update, split};
 use crate::isa::Element;
@@ -43,9 +44,13 @@ impl Plan {
         let awkward = is_awkward::<L::Elem>;
         let bytes = |rows: usize, cols: usize| rows * cols * size;
         let tiles = m / L::MR;
+        // Where there is much to compute, copies cost little, and what is read from them lies together: an operand with long rows has
+        // each column in so many pages that the processor does not remember where they all are.
+        let much = k > 8 && m.saturating_mul(k).saturating_mul(n) >= MUCH;
         // Whether a strip of B does not stay in the first-level cache from tile to tile, or only if it is copied.
         let slips = bytes(k, nr) > NEAR || awkward(b.row) && bytes(k, n) > NEAR;
-        let pays = k >= 96 && (tiles >= 24 && slips || m >= 16 && awkward(b.row) && bytes(k, n) > 1 << 20)
+        let pays = much && tiles >= 16
+            || k >= 96 && (tiles >= 24 && slips || m >= 16 && awkward(b.row) && bytes(k, n) > 1 << 20)
             || k > 8
                 && (tiles > 4 && bytes(k, n) > LARGE.min(2 * caches.l2)
                     || tiles >= 16 && bytes(k, n) > caches.l2 / 2);
@@ -53,7 +58,9 @@ impl Plan {
         let sweep = is_swept(a, b);
         let copy_a = n >= 4 * nr && k > 8 && m > 1 && {
             let adjacent = a.col == 1;
-            awkward(if adjacent { a.row } else { a.col }) || !adjacent && bytes(m, k) > caches.l2 / 2
+            much && n >= 12 * nr
+                || awkward(if adjacent { a.row } else { a.col })
+                || !adjacent && bytes(m, k) > caches.l2 / 2
         };
         if !copy_a && !copy_b {
             // Large tiles read little: only small ones are better off with a strip of B in the first-level cache.
@@ -66,7 +73,7 @@ impl Plan {
         // A block of B stays in the second level; a block of A is read for each of them from the third.
         let nc = if copy_b { equal_share(n.div_ceil(nr), within(caches.l2 / 2, nr)) * nr } else { n };
         let mc = if copy_a { equal_share(m, within((caches.l3 / 4).min(8 << 20), L::MR) * L::MR) } else { m };
-        Self { mc, kc, nc, copy_a, copy_b, sweep: sweep && !copy_b }
+        Self { mc, kc, nc, copy_a, copy_b, sweep }
     }
 }
 
@@ -77,6 +84,9 @@ pub(super) fn is_swept<T: Element>(a: MatRef<T>, b: MatRef<T>) -> bool {
     let large = if row >= 1024 { 128 << 10 } else { Caches::get().l2 / 4 };
     a.cols <= FEW && a.rows > 1 && a.rows.saturating_mul(row) > large
 }
+
+/// Multiply-adds from which a product is worth copies of both operands, if it is not narrow.
+const MUCH: usize = 20 << 20;
 
 /// Bytes that stay in the first-level cache while other things pass through it.
 const NEAR: usize = 32 << 10;
@@ -206,19 +216,20 @@ unsafe fn blocks<L: Lanes>(
                 let (b_block, c_block) = (b.block(pc, jc, kc, nc), c.block(ic, jc, mc, nc));
                 // SAFETY: the blocks lie inside the operands, the buffer has room for a block of B; the set is available.
                 unsafe {
-                    if plan.copy_b {
-                        let right = copy_b::<L>(b_block, b_space);
-                        Macro { k: kc, a: left, b: right, c: c_block, update }.along_rows::<L>();
+                    let right = if plan.copy_b {
+                        copy_b::<L>(b_block, b_space)
                     } else {
-                        let right = Right { ptr: b_block.ptr, step: b.row, next: L::NV * L::LANES };
-                        let block = Macro { k: kc, a: left, b: right, c: c_block, update };
-                        if mc == 1 {
-                            block.row::<L>();
-                        } else if sweeps {
-                            block.sweep::<L>();
-                        } else {
-                            block.down_columns::<L>();
-                        }
+                        Right { ptr: b_block.ptr, step: b.row, next: L::NV * L::LANES }
+                    };
+                    let block = Macro { k: kc, a: left, b: right, c: c_block, update };
+                    if sweeps {
+                        block.sweep::<L>();
+                    } else if plan.copy_b {
+                        block.along_rows::<L>();
+                    } else if mc == 1 {
+                        block.row::<L>();
+                    } else {
+                        block.down_columns::<L>();
                     }
                 }
                 if pc + kc == k {
@@ -327,8 +338,8 @@ impl<T: Element> Macro<T> {
             unsafe {
                 if whole > 0 {
                     let (kernel, tile) = self.tile::<L>(i, rows, (0, 0), nr);
-                    let next = nr.cast_signed();
-                    kernel(&Tile { count: whole, a_next: 0, b_next: next, c_next: next, ..tile });
+                    let (b_next, c_next) = (self.b.next.cast_signed(), nr.cast_signed());
+                    kernel(&Tile { count: whole, a_next: 0, b_next, c_next, ..tile });
                 }
                 if whole * nr < n {
                     self.tiles::<L>(i, rows, (whole, 0), n - whole * nr, 1);
@@ -457,9 +468,18 @@ impl<T: Element> Macro<T> {
         (L::TILES[rows - 1][slot::<L>(vectors, last)], tile)
     }
 
-    /// The only row of the block, in wide pieces.
+    /// The only row of the block, in wide pieces, unless B is wider and comes from afar.
     unsafe fn row<L: Lanes<Elem = T>>(&self) {
         let n = self.c.cols;
+        let far = self.k.saturating_mul(n).saturating_mul(size_of::<T>()) > Caches::get().l2 / 3;
+        let add = matches!(self.update, Update::Add);
+        if far && n > 8 * L::LANES && self.c.col == 1 && (add || self.update == Update::Replace) {
+            let (Left { ptr: x, step, .. }, Right { ptr: b, step: b_row, .. }) = (self.a, self.b);
+            let stream =
+                Stream { k: self.k, n, x, x_step: step.unwrap_or(1), b, b_row, c: self.c.at(0, 0), add };
+            // SAFETY: the row of A, the block of B and the row of C; the set is available.
+            return unsafe { L::enter(stream) };
+        }
         let mut j = 0;
         while j < n {
             let vectors = (n - j).div_ceil(L::LANES);

@@ -221,6 +221,19 @@ fn large_shapes() {
     Case { shape: [1030, 2060, 130], layouts: [1, 0, 0], update: 1 }.check::<f32>(f64::from(f32::EPSILON));
 }
 
+/// A single row whose B is as large as caches, with whole and partial registers at the end of a row, and 8 rows of B and some.
+#[test]
+fn single_rows_of_large_products() {
+    for shape in [[1, 1203, 1300], [1, 1600, 1024], [1, 5, 300_000]] {
+        for layouts in [[0, 0, 0], [1, 0, 0], [0, 2, 0], [2, 0, 2]] {
+            for update in 0..3 {
+                Case { shape, layouts, update }.check::<f32>(f64::from(f32::EPSILON));
+            }
+        }
+    }
+    Case { shape: [1, 701, 900], layouts: [0, 0, 0], update: 1 }.check::<f64>(f64::EPSILON);
+}
+
 /// A C that is large beside A and B, walked through as it lies in memory; with A copied where its columns lie 4 KiB apart.
 #[test]
 fn short_sums_for_large_results() {
