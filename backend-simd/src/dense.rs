@@ -110,7 +110,7 @@ impl Engine {
     ) {
         let pieces = rows.div_ceil(piece);
         let nanoseconds = rows * (depth * cols / T::PER_NANOSECOND + cols / elementwise::PACE);
-        let ways = threads::ways(self.threads, nanoseconds).min(pieces);
+        let ways = threads::ways_where_data_lies(self.threads, nanoseconds).min(pieces);
         let share = pieces.div_ceil(ways) * piece;
         let alone = Self { threads: 1, ..self };
         threads::parallel_for(rows.div_ceil(share), &|part| {

@@ -83,17 +83,24 @@ thread_local! {
 /// rayon's current pool (0: all of them).
 #[inline]
 pub(crate) fn ways(limit: usize, nanoseconds: usize) -> usize {
-    if nanoseconds < SMALL || limit == 1 { 1 } else { several_ways(limit, nanoseconds) }
+    if nanoseconds < SMALL || limit == 1 { 1 } else { several_ways(limit, nanoseconds, false) }
 }
 
-fn several_ways(limit: usize, nanoseconds: usize) -> usize {
+/// [`ways`] for work of which each thread has its part in its own cache, from work that was shared in the same way before. To do
+/// it alone is what would take the data to another core.
+#[inline]
+pub(crate) fn ways_where_data_lies(limit: usize, nanoseconds: usize) -> usize {
+    if nanoseconds < SMALL || limit == 1 { 1 } else { several_ways(limit, nanoseconds, true) }
+}
+
+fn several_ways(limit: usize, nanoseconds: usize, lies_there: bool) -> usize {
     if INSIDE.get() {
         return 1;
     }
     let pool = rayon::current_num_threads();
     let threads = if limit == 0 { pool } else { limit.min(pool) };
     TEAM.with(|team| {
-        let small = || team.small.load(Relaxed);
+        let small = || if lies_there { SMALL } else { team.small.load(Relaxed) };
         let wanted = worthwhile(threads, nanoseconds, small());
         if wanted == 1 {
             return 1;
