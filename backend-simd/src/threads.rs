@@ -189,7 +189,7 @@ impl Team {
         let fastest = (0..MEASUREMENTS).filter_map(|_| self.round_trip()).min();
         // Without a helper's answer it is measured again when there is one to wake.
         if let Some(nanoseconds) = fastest {
-            self.small.store((ROUND_TRIPS * nanoseconds).clamp(SMALL, MOST), Relaxed);
+            self.small.store(ROUND_TRIPS.saturating_mul(nanoseconds).clamp(SMALL, MOST), Relaxed);
         }
     }
 
@@ -197,37 +197,37 @@ impl Team {
     fn round_trip(&self) -> Option<usize> {
         const TRIPS: usize = 16;
         let word = AtomicUsize::new(0);
-        let total = AtomicUsize::new(0);
+        let nanoseconds = AtomicUsize::new(0);
         let comes = |value| {
             (0..256).any(|_| {
                 std::hint::spin_loop();
                 word.load(Acquire) == value
             })
         };
+        let ask = |trip: usize| {
+            word.store(2 * trip + 1, Release);
+            comes(2 * trip + 2)
+        };
+        let answer = |trip: usize| {
+            let asked = comes(2 * trip + 1);
+            if asked {
+                word.store(2 * trip + 2, Release);
+            }
+            asked
+        };
         self.share(2, &|part| {
-            let mut start = Instant::now();
-            for trip in 0..=TRIPS {
-                if part == 0 {
-                    word.store(2 * trip + 1, Release);
-                    if !comes(2 * trip + 2) {
-                        return;
-                    }
-                    if trip == 0 {
-                        // The helper is there now.
-                        start = Instant::now();
-                    }
-                } else if comes(2 * trip + 1) {
-                    word.store(2 * trip + 2, Release);
-                } else {
-                    return;
+            if part == 1 {
+                (0..=TRIPS).all(answer);
+            } else if ask(0) {
+                // The helper is there.
+                let start = Instant::now();
+                if (1..=TRIPS).all(ask) {
+                    let total = start.elapsed().as_nanos();
+                    nanoseconds.store(usize::try_from(total).unwrap_or(usize::MAX) / TRIPS, Relaxed);
                 }
             }
-            if part == 0 {
-                total.store(usize::try_from(start.elapsed().as_nanos()).unwrap_or(0), Relaxed);
-            }
         });
-        let total = total.into_inner();
-        (total > 0).then_some(total / TRIPS)
+        Some(nanoseconds.into_inner()).filter(|&nanoseconds| nanoseconds > 0)
     }
 
     fn share(&self, parts: usize, work: Work<'_>) {
