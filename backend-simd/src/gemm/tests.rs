@@ -234,10 +234,11 @@ fn single_rows_of_large_products() {
     Case { shape: [1, 701, 900], layouts: [0, 0, 0], update: 1 }.check::<f64>(f64::EPSILON);
 }
 
-/// A C that is large beside A and B, walked through as it lies in memory; with A copied where its columns lie 4 KiB apart.
+/// A C that is large beside A and B, walked through as it lies in memory; with A copied where its columns lie 4 KiB apart, and with both
+/// copied where there is much to compute.
 #[test]
 fn short_sums_for_large_results() {
-    for shape in [[600, 1, 611], [517, 7, 700], [1024, 17, 515], [1025, 100, 256]] {
+    for shape in [[600, 1, 611], [517, 7, 700], [1024, 17, 515], [1025, 100, 256], [701, 70, 433]] {
         for layouts in [[0, 0, 0], [1, 0, 0], [0, 0, 1], [1, 1, 1], [2, 1, 2]] {
             for update in 0..3 {
                 Case { shape, layouts, update }.check::<f32>(f64::from(f32::EPSILON));
