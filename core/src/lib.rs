@@ -39,6 +39,7 @@ mod update;
 mod workspace;
 
 pub use activation::Activation;
+pub use aligned::Aligned;
 pub use backend::{Accumulate, Backend, Descent, Slope};
 pub use builder::NetworkBuilder;
 pub use config::{LayerConfig, NetworkConfig};

@@ -69,7 +69,7 @@ impl<T: Scalar> Network<T> {
     /// layer's inputs are not the outputs of the one before, [`Error::Setting`](crate::Error::Setting) for a layer's setting out of range.
     pub fn new(layers: Vec<Arc<dyn Layer<T>>>, seed: u64) -> Result<Self> {
         let stack = Stack::new("the network", layers)?;
-        let parameters = Aligned::new(T::zero(), stack.parameters_len());
+        let parameters = Aligned::zeros(stack.parameters_len());
         let buffers = vec![T::zero(); stack.buffers_len()];
         let mut network = Self { stack, parameters, buffers };
         network.initialize(seed);
@@ -85,7 +85,7 @@ impl<T: Scalar> Network<T> {
         let what = "putting a network together";
         crate::check::same_length(what, "the parameters", parameters.len(), stack.parameters_len())?;
         crate::check::same_length(what, "the buffers", buffers.len(), stack.buffers_len())?;
-        let mut own = Aligned::new(T::zero(), parameters.len());
+        let mut own = Aligned::zeros(parameters.len());
         own.copy_from_slice(parameters);
         Ok(Self { stack, parameters: own, buffers: buffers.to_vec() })
     }

@@ -1,5 +1,6 @@
 //! The two element types a network can be trained in.
 
+use bytemuck::Pod;
 use ndarray::NdFloat;
 
 mod sealed {
@@ -11,7 +12,7 @@ mod sealed {
 /// An element type: `f32` or `f64`.
 ///
 /// The trait is sealed, so that a [`Backend`](crate::Backend) may rely on there being no third one.
-pub trait Scalar: NdFloat + Default + std::iter::Sum + sealed::Sealed {
+pub trait Scalar: NdFloat + Pod + Default + std::iter::Sum + sealed::Sealed {
     /// The name of the type as the command line and files write it: `"f32"` or `"f64"`.
     const NAME: &'static str;
 

@@ -49,10 +49,10 @@ impl<T: Scalar> Workspace<T> {
         if work > LARGEST {
             return Err(too_large(batch));
         }
-        workspace.delta = Aligned::new(T::zero(), widest);
-        workspace.below = Aligned::new(T::zero(), widest);
-        workspace.work = Aligned::new(T::zero(), work);
-        workspace.gradient = Aligned::new(T::zero(), network.parameters().len());
+        workspace.delta = Aligned::zeros(widest);
+        workspace.below = Aligned::zeros(widest);
+        workspace.work = Aligned::zeros(work);
+        workspace.gradient = Aligned::zeros(network.parameters().len());
         Ok(workspace)
     }
 
@@ -73,11 +73,11 @@ impl<T: Scalar> Workspace<T> {
             batch,
             rows: 0,
             layers: network.layers().to_vec(),
-            memory: Aligned::new(T::zero(), size),
-            delta: Aligned::new(T::zero(), 0),
-            below: Aligned::new(T::zero(), 0),
-            work: Aligned::new(T::zero(), 0),
-            gradient: Aligned::new(T::zero(), 0),
+            memory: Aligned::zeros(size),
+            delta: Aligned::zeros(0),
+            below: Aligned::zeros(0),
+            work: Aligned::zeros(0),
+            gradient: Aligned::zeros(0),
         })
     }
 

@@ -1,22 +1,17 @@
 //! Copies of operands in the order in which the micro-kernels read them, and the memory for these copies.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::Cell;
 use std::ptr::NonNull;
+
+use chainrule_core::Aligned;
 
 use crate::gemm::view::MatRef;
 use crate::isa::{Element, Kernel};
 use crate::lane::Lane;
 
-/// Aligned memory of a thread, kept from product to product and grown as needed.
+/// Memory of a thread, kept from product to product and grown as needed.
 #[derive(Debug)]
-pub(crate) struct Buffer {
-    ptr: NonNull<u8>,
-    bytes: usize,
-}
-
-/// Pages are not shared between two uses, cache lines are not split.
-const ALIGN: usize = 4096;
+pub(crate) struct Buffer(Aligned<u8>);
 
 thread_local! {
     /// One buffer for each depth of use: a product within a product has its own.
@@ -40,7 +35,7 @@ impl Drop for Use {
 }
 
 impl Buffer {
-    /// Runs `f` with room for `len` scalars of uninitialised memory of this thread.
+    /// Runs `f` with room for `len` scalars of any values in memory of this thread.
     pub(crate) fn with<T: Element, R>(len: usize, f: impl FnOnce(*mut T) -> R) -> R {
         if len == 0 {
             return f(NonNull::dangling().as_ptr());
@@ -51,29 +46,13 @@ impl Buffer {
             // Deeper uses, and those of a thread that is ending, bring a buffer of their own.
             SPARE.try_with(|spare| spare.get(depth.0).and_then(|cell| cell.replace(buffer))).ok().flatten()
         };
-        let buffer = match spare(None) {
-            Some(buffer) if buffer.bytes >= bytes => buffer,
-            _ => Self::new(bytes.next_power_of_two()),
+        let mut buffer = match spare(None) {
+            Some(buffer) if buffer.0.len() >= bytes => buffer,
+            _ => Self(Aligned::zeros(bytes.next_power_of_two())),
         };
-        let result = f(buffer.ptr.as_ptr().cast());
+        let result = f(buffer.0.as_mut_ptr().cast());
         spare(Some(buffer));
         result
-    }
-
-    fn new(bytes: usize) -> Self {
-        let layout = Layout::from_size_align(bytes, ALIGN).expect("a buffer smaller than the address space");
-        // SAFETY: `bytes` is not 0.
-        match NonNull::new(unsafe { alloc(layout) }) {
-            Some(ptr) => Self { ptr, bytes },
-            None => handle_alloc_error(layout),
-        }
-    }
-}
-
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        // SAFETY: allocated in `new` with this layout, which was valid then.
-        unsafe { dealloc(self.ptr.as_ptr(), Layout::from_size_align_unchecked(self.bytes, ALIGN)) }
     }
 }
 
