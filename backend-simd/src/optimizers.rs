@@ -3,6 +3,8 @@
 //! Every operation is rounded by itself, in the order that [`Rule`] states, so that all instruction sets agree, those without
 //! fused multiply-add too.
 
+use std::mem::MaybeUninit;
+
 use chainrule_core::{Rule, Scalar, Update};
 
 use crate::elementwise::{read, write};
@@ -39,6 +41,13 @@ unsafe fn clip<T: Real, L: Lane<Elem = T>>(x: L, bound: L) -> L {
     }
 }
 
+/// x, or 0 if its magnitude is less than `least`; NaN stays.
+#[inline(always)]
+unsafe fn flush<T: Real, L: Lane<Elem = T>>(x: L, least: L) -> L {
+    // SAFETY: the caller enables the set of `L`.
+    unsafe { L::select(abs(x).lt(least), L::splat(T::ZERO), x) }
+}
+
 /// An update of `len` parameters from each of the pointers on; those of states that the rule has none of are not followed.
 #[derive(Clone, Copy)]
 struct Step<'a, T> {
@@ -66,27 +75,75 @@ impl<T: Real> Step<'_, T> {
         }
     }
 
-    /// The gradient made ready: clip(scale Δw, ±bound) + l2 w + l1 sign(w).
+    /// Writes the gradient made ready, clip(scale Δw, ±bound) + l2 w + l1 sign(w), to `to`.
+    ///
+    /// # Safety
+    ///
+    /// The pointers are valid for `len` elements, and `to` overlaps none of them; the set of `L` is enabled.
     #[inline(always)]
-    unsafe fn ready<L: Lane<Elem = T>>(&self, gradient: L, w: L) -> L {
+    unsafe fn ready<L: Lane<Elem = T>>(&self, to: *mut T) {
         let Update { scale, bound, l2, l1, .. } = *self.update;
-        // SAFETY: the caller enables the set of `L`.
-        unsafe {
-            let g = clip(L::splat(scale).mul(gradient), L::splat(bound));
-            g.add(L::splat(l2).mul(w)).add(L::splat(l1).mul(sign(w)))
+        let mut i = 0;
+        while i < self.len {
+            let n = L::LANES.min(self.len - i);
+            // SAFETY: the caller's contract.
+            unsafe {
+                let w = read::<T, L>(self.parameters.add(i), 1, n);
+                let change = read::<T, L>(self.gradient.add(i), 1, n);
+                let mut g = clip(L::splat(scale).mul(change), L::splat(bound));
+                if l2 != T::ZERO {
+                    g = g.add(L::splat(l2).mul(w));
+                }
+                if l1 != T::ZERO {
+                    g = g.add(L::splat(l1).mul(sign(w)));
+                }
+                write(g, to.add(i), 1, n);
+            }
+            i += n;
         }
     }
 }
+
+/// Elements whose gradient is made ready before the rule comes to them.
+const READY: usize = 512;
 
 impl<T: Real + Scalar> Kernel<T> for Step<'_, T> {
     type Output = ();
 
     #[inline(always)]
+    unsafe fn run<L: Lane<Elem = T>>(self) {
+        let mut ready = [const { MaybeUninit::<T>::uninit() }; READY];
+        let ready = ready.as_mut_ptr().cast::<T>();
+        let is_ready = self.update.is_ready();
+        let piece = if is_ready { self.len } else { READY };
+        let mut start = 0;
+        while start < self.len {
+            let mut part = self.part(start, piece.min(self.len - start));
+            // SAFETY: the caller's contract; there is room for the gradients of a piece.
+            unsafe {
+                if !is_ready {
+                    part.ready::<L>(ready);
+                    part.gradient = ready;
+                }
+                part.rule::<L>();
+            }
+            start += piece;
+        }
+    }
+}
+
+impl<T: Real + Scalar> Step<'_, T> {
+    /// The rule, with gradients that are ready.
+    ///
+    /// # Safety
+    ///
+    /// The pointers are valid for `len` elements and do not overlap; the set of `L` is enabled.
+    #[inline(always)]
     #[expect(
         clippy::too_many_lines,
         reason = "the formulas of all rules, one after the other, as in the core"
     )]
-    unsafe fn run<L: Lane<Elem = T>>(self) {
+    unsafe fn rule<L: Lane<Elem = T>>(self) {
         /// Runs the formula over all elements, with those of the states that are named, and their numbers.
         macro_rules! each {
             (|$g:ident, $w:ident $(, $s:ident: $k:literal)*| $formula:block) => {{
@@ -96,7 +153,7 @@ impl<T: Real + Scalar> Kernel<T> for Step<'_, T> {
                     let n = L::LANES.min(self.len - i);
                     let at = self.parameters.add(i);
                     let $w = read::<T, L>(at, 1, n);
-                    let $g = self.ready(read::<T, L>(self.gradient.add(i), 1, n), $w);
+                    let $g = read::<T, L>(self.gradient.add(i), 1, n);
                     let $w = shrink.mul($w);
                     $(let mut $s = read::<T, L>(self.states[$k].add(i), 1, n);)*
                     let new: L = $formula;
@@ -112,8 +169,10 @@ impl<T: Real + Scalar> Kernel<T> for Step<'_, T> {
                 $(let $x = L::splat($x);)*
             };
         }
+        let (least_mean, least_square) = (Rule::least_mean(), Rule::least_square());
         // SAFETY: the pointers are valid for `len` elements and do not overlap; the caller enables the set of `L`.
         unsafe {
+            splat!(least_mean, least_square);
             match self.update.rule {
                 Rule::Descent { rate } => {
                     splat!(rate);
@@ -123,12 +182,12 @@ impl<T: Real + Scalar> Kernel<T> for Step<'_, T> {
                     splat!(rate, momentum, gain);
                     if nesterov {
                         each!(|g, w, s: 0| {
-                            s = momentum.mul(s).add(gain.mul(g));
+                            s = flush(momentum.mul(s).add(gain.mul(g)), least_mean);
                             w.sub(rate.mul(g.add(momentum.mul(s))))
                         });
                     } else {
                         each!(|g, w, s: 0| {
-                            s = momentum.mul(s).add(gain.mul(g));
+                            s = flush(momentum.mul(s).add(gain.mul(g)), least_mean);
                             w.sub(rate.mul(s))
                         });
                     }
@@ -143,9 +202,9 @@ impl<T: Real + Scalar> Kernel<T> for Step<'_, T> {
                 Rule::Adadelta { rate, rho, gain, epsilon } => {
                     splat!(rate, rho, gain, epsilon);
                     each!(|g, w, s: 0, a: 1| {
-                        s = rho.mul(s).add(gain.mul(g.mul(g)));
+                        s = flush(rho.mul(s).add(gain.mul(g.mul(g))), least_square);
                         let d = a.add(epsilon).sqrt().div(s.add(epsilon).sqrt()).mul(g);
-                        a = rho.mul(a).add(gain.mul(d.mul(d)));
+                        a = flush(rho.mul(a).add(gain.mul(d.mul(d))), least_square);
                         w.sub(rate.mul(d))
                     });
                 }
@@ -154,23 +213,23 @@ impl<T: Real + Scalar> Kernel<T> for Step<'_, T> {
                     splat!(rate, alpha, gain, epsilon, momentum);
                     match (centered, has_momentum) {
                         (false, false) => each!(|g, w, s: 0| {
-                            s = alpha.mul(s).add(gain.mul(g.mul(g)));
+                            s = flush(alpha.mul(s).add(gain.mul(g.mul(g))), least_square);
                             w.sub(rate.mul(g.div(s.sqrt().add(epsilon))))
                         }),
                         (false, true) => each!(|g, w, s: 0, b: 2| {
-                            s = alpha.mul(s).add(gain.mul(g.mul(g)));
-                            b = momentum.mul(b).add(g.div(s.sqrt().add(epsilon)));
+                            s = flush(alpha.mul(s).add(gain.mul(g.mul(g))), least_square);
+                            b = flush(momentum.mul(b).add(g.div(s.sqrt().add(epsilon))), least_mean);
                             w.sub(rate.mul(b))
                         }),
                         (true, false) => each!(|g, w, s: 0, m: 1| {
-                            s = alpha.mul(s).add(gain.mul(g.mul(g)));
-                            m = m.add(gain.mul(g.sub(m)));
+                            s = flush(alpha.mul(s).add(gain.mul(g.mul(g))), least_square);
+                            m = flush(m.add(gain.mul(g.sub(m))), least_mean);
                             w.sub(rate.mul(g.div(s.sub(m.mul(m)).sqrt().add(epsilon))))
                         }),
                         (true, true) => each!(|g, w, s: 0, m: 1, b: 2| {
-                            s = alpha.mul(s).add(gain.mul(g.mul(g)));
-                            m = m.add(gain.mul(g.sub(m)));
-                            b = momentum.mul(b).add(g.div(s.sub(m.mul(m)).sqrt().add(epsilon)));
+                            s = flush(alpha.mul(s).add(gain.mul(g.mul(g))), least_square);
+                            m = flush(m.add(gain.mul(g.sub(m))), least_mean);
+                            b = flush(momentum.mul(b).add(g.div(s.sub(m.mul(m)).sqrt().add(epsilon))), least_mean);
                             w.sub(rate.mul(b))
                         }),
                     }
@@ -179,15 +238,15 @@ impl<T: Real + Scalar> Kernel<T> for Step<'_, T> {
                     splat!(rate, gain1, beta2, gain2, root, epsilon);
                     if amsgrad {
                         each!(|g, w, m: 0, v: 1, most: 2| {
-                            m = m.add(gain1.mul(g.sub(m)));
-                            v = beta2.mul(v).add(gain2.mul(g.mul(g)));
+                            m = flush(m.add(gain1.mul(g.sub(m))), least_mean);
+                            v = flush(beta2.mul(v).add(gain2.mul(g.mul(g))), least_square);
                             most = larger(most, v);
                             w.sub(rate.mul(m).div(root.mul(most.sqrt()).add(epsilon)))
                         });
                     } else {
                         each!(|g, w, m: 0, v: 1| {
-                            m = m.add(gain1.mul(g.sub(m)));
-                            v = beta2.mul(v).add(gain2.mul(g.mul(g)));
+                            m = flush(m.add(gain1.mul(g.sub(m))), least_mean);
+                            v = flush(beta2.mul(v).add(gain2.mul(g.mul(g))), least_square);
                             w.sub(rate.mul(m).div(root.mul(v.sqrt()).add(epsilon)))
                         });
                     }
@@ -195,7 +254,7 @@ impl<T: Real + Scalar> Kernel<T> for Step<'_, T> {
                 Rule::Adamax { rate, gain1, beta2, epsilon } => {
                     splat!(rate, gain1, beta2, epsilon);
                     each!(|g, w, m: 0, u: 1| {
-                        m = m.add(gain1.mul(g.sub(m)));
+                        m = flush(m.add(gain1.mul(g.sub(m))), least_mean);
                         u = larger(beta2.mul(u), abs(g).add(epsilon));
                         w.sub(rate.mul(m).div(u))
                     });
@@ -203,8 +262,8 @@ impl<T: Real + Scalar> Kernel<T> for Step<'_, T> {
                 Rule::Nadam { rate, ahead, gain1, beta2, gain2, root, epsilon } => {
                     splat!(rate, ahead, gain1, beta2, gain2, root, epsilon);
                     each!(|g, w, m: 0, v: 1| {
-                        m = m.add(gain1.mul(g.sub(m)));
-                        v = beta2.mul(v).add(gain2.mul(g.mul(g)));
+                        m = flush(m.add(gain1.mul(g.sub(m))), least_mean);
+                        v = flush(beta2.mul(v).add(gain2.mul(g.mul(g))), least_square);
                         w.sub(rate.mul(g).add(ahead.mul(m)).div(root.mul(v.sqrt()).add(epsilon)))
                     });
                 }
@@ -212,14 +271,14 @@ impl<T: Real + Scalar> Kernel<T> for Step<'_, T> {
                     splat!(rate, gain1, beta2, gain2, epsilon);
                     if rectified {
                         each!(|g, w, m: 0, v: 1| {
-                            m = m.add(gain1.mul(g.sub(m)));
-                            v = beta2.mul(v).add(gain2.mul(g.mul(g)));
+                            m = flush(m.add(gain1.mul(g.sub(m))), least_mean);
+                            v = flush(beta2.mul(v).add(gain2.mul(g.mul(g))), least_square);
                             w.sub(rate.mul(m).div(v.sqrt().add(epsilon)))
                         });
                     } else {
                         each!(|g, w, m: 0, v: 1| {
-                            m = m.add(gain1.mul(g.sub(m)));
-                            v = beta2.mul(v).add(gain2.mul(g.mul(g)));
+                            m = flush(m.add(gain1.mul(g.sub(m))), least_mean);
+                            v = flush(beta2.mul(v).add(gain2.mul(g.mul(g))), least_square);
                             w.sub(rate.mul(m))
                         });
                     }
@@ -228,7 +287,7 @@ impl<T: Real + Scalar> Kernel<T> for Step<'_, T> {
                     splat!(rate, beta1, gain1, beta2, gain2);
                     each!(|g, w, m: 0| {
                         let to = sign(beta1.mul(m).add(gain1.mul(g)));
-                        m = beta2.mul(m).add(gain2.mul(g));
+                        m = flush(beta2.mul(m).add(gain2.mul(g)), least_mean);
                         w.sub(rate.mul(to))
                     });
                 }
@@ -256,7 +315,8 @@ impl<T: Real + Scalar> Kernel<T> for Step<'_, T> {
                     });
                     let gradient = std::slice::from_raw_parts(self.gradient, self.len);
                     let parameters = std::slice::from_raw_parts_mut(self.parameters, self.len);
-                    self.update.apply(gradient, [s0, s1, s2], parameters);
+                    let update = Update { shrink: self.update.shrink, ..Update::new(self.update.rule) };
+                    update.apply(gradient, [s0, s1, s2], parameters);
                 }
             }
         }

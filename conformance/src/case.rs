@@ -23,6 +23,8 @@ pub enum Values {
     Wide,
     /// As [`Values::Uniform`], but one in three is 0 and one in twelve is NaN or infinite.
     Special,
+    /// Of either sign, and about the smallest numbers: from below the smallest normal one to above that over ε.
+    Tiny,
 }
 
 /// Sizes, layouts and a seed from which the arguments of one call are made.
@@ -185,6 +187,10 @@ impl Random {
             Values::Integers => self.below(9) as f64 - 4.0,
             Values::Uniform => uniform,
             Values::Wide => uniform.signum() * (24.0 * self.unit() - 12.0).exp2(),
+            Values::Tiny => {
+                let (least, step) = (T::min_positive_value().as_f64().log2(), T::epsilon().as_f64().log2());
+                uniform.signum() * (least - 8.0 + self.unit() * (16.0 - step)).exp2()
+            }
             Values::Special => match self.below(36) {
                 0 => f64::NAN,
                 1 => f64::INFINITY,

@@ -129,7 +129,7 @@ fn each_update<T: Scalar>(backend: &dyn Backend<T>, values: &[Values]) -> Outcom
 }
 
 pub(crate) fn update_values<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {
-    each_update(backend, &[Values::Uniform, Values::Wide, Values::Integers])
+    each_update(backend, &[Values::Uniform, Values::Wide, Values::Integers, Values::Tiny])
 }
 
 pub(crate) fn update_special<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {

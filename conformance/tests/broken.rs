@@ -40,6 +40,7 @@ enum Fault {
     BiasAfterActivation,
     UpdateForgetsTheTail,
     UpdateIgnoresTheBound,
+    UpdateKeepsWhatFades,
     DotInOneSum,
 }
 
@@ -266,6 +267,16 @@ impl<T: Scalar> Backend<T> for Broken {
             Fault::UpdateIgnoresTheBound => {
                 Naive.update(&Update { bound: T::infinity(), ..*update }, gradient, states, parameters)
             }
+            Fault::UpdateKeepsWhatFades => {
+                let before = states.each_ref().map(|state| state.to_vec());
+                Naive.update(update, gradient, states.each_mut().map(|state| &mut **state), parameters)?;
+                for (now, &before) in states.into_iter().flatten().zip(before.iter().flatten()) {
+                    if *now == T::zero() {
+                        *now = before;
+                    }
+                }
+                Ok(())
+            }
             _ => Naive.update(update, gradient, states, parameters),
         }
     }
@@ -323,12 +334,14 @@ fn caught_by(fault: Fault) -> &'static str {
         Fault::OuterSwapsItsVectors => "outer_values",
         Fault::MeanForgottenInEntropy => "softmax_cross_entropy_slope",
         Fault::BiasAfterActivation => "bias_activate_values",
-        Fault::UpdateForgetsTheTail | Fault::UpdateIgnoresTheBound => "update_values",
+        Fault::UpdateForgetsTheTail | Fault::UpdateIgnoresTheBound | Fault::UpdateKeepsWhatFades => {
+            "update_values"
+        }
         Fault::DotInOneSum => "dot_values",
     }
 }
 
-const FAULTS: [Fault; 29] = [
+const FAULTS: [Fault; 30] = [
     Fault::DropsTheRemainder,
     Fault::DropsTheLastLaneOfTheSum,
     Fault::ReadsStaleOutput,
@@ -357,6 +370,7 @@ const FAULTS: [Fault; 29] = [
     Fault::BiasAfterActivation,
     Fault::UpdateForgetsTheTail,
     Fault::UpdateIgnoresTheBound,
+    Fault::UpdateKeepsWhatFades,
     Fault::DotInOneSum,
 ];
 

@@ -11,8 +11,8 @@ use crate::Scalar;
 
 /// What an optimiser does to each parameter w with its gradient Δw and its state.
 ///
-/// First the gradient is made ready: g = clip(scale Δw, ±bound) + l2 w + l1 sign(w), and the parameter shrinks: w ← shrink w.
-/// Then the rule changes w and the state by g.
+/// First the gradient is made ready: g = clip(scale Δw, ±bound) + l2 w + l1 sign(w), where terms with a factor of 0 are left out, and the
+/// parameter shrinks: w ← shrink w. Then the rule changes w and the state by g.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Update<T> {
     /// A factor of the gradient: clipping by the global norm, and 1 otherwise.
@@ -33,6 +33,10 @@ pub struct Update<T> {
 ///
 /// s₀, s₁ and s₂ are the element's states; [`Rule::states`] tells which of them a rule has. A complement such as 1 − β is a
 /// field of its own, since it is rounded but once that way.
+///
+/// A state that fades while no gradient comes, as those of a unit that is never active do, becomes 0 once it is less than
+/// [`Rule::least_mean`], or [`Rule::least_square`] if it is a mean of squares. Else it would never get there: rounding keeps it at
+/// a few of the smallest numbers, and most processors take a hundred times as long for a sum or product of such numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Rule<T> {
@@ -178,6 +182,19 @@ pub enum Rule<T> {
 }
 
 impl<T: Scalar> Rule<T> {
+    /// A mean of gradients below this counts as 0: 2⁻¹⁰³ in `f32`, 2⁻⁹⁷⁰ in `f64`. Its products with the numbers of a rule
+    /// are normal numbers from there on.
+    #[must_use]
+    pub fn least_mean() -> T {
+        T::min_positive_value() / T::epsilon()
+    }
+
+    /// A mean of squares below this counts as 0: the smallest normal number, 2⁻¹²⁶ in `f32`, 2⁻¹⁰²² in `f64`.
+    #[must_use]
+    pub fn least_square() -> T {
+        T::min_positive_value()
+    }
+
     /// Which of the states s₀, s₁ and s₂ the rule has.
     #[must_use]
     pub fn states(&self) -> [bool; 3] {
@@ -225,6 +242,18 @@ fn clip<T: Scalar>(x: T, bound: T) -> T {
     }
 }
 
+/// x, or 0 if it is no mean of gradients to speak of.
+#[inline]
+fn mean<T: Scalar>(x: T) -> T {
+    if x.abs() < Rule::least_mean() { T::zero() } else { x }
+}
+
+/// x, or 0 if it is no mean of squares to speak of.
+#[inline]
+fn square<T: Scalar>(x: T) -> T {
+    if x.abs() < Rule::least_square() { T::zero() } else { x }
+}
+
 impl<T: Scalar> Update<T> {
     /// The rule alone.
     #[must_use]
@@ -233,11 +262,24 @@ impl<T: Scalar> Update<T> {
         Self { scale: one, bound: T::infinity(), l2: zero, l1: zero, shrink: one, rule }
     }
 
-    /// The gradient made ready: clip(scale Δw, ±bound) + l2 w + l1 sign(w).
+    /// Whether the gradient is ready as it comes.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        (self.scale, self.bound) == (T::one(), T::infinity()) && (self.l2, self.l1) == (T::zero(), T::zero())
+    }
+
+    /// The gradient made ready: clip(scale Δw, ±bound) + l2 w + l1 sign(w), without terms whose factor is 0.
     #[inline]
     #[must_use]
     pub fn ready(&self, gradient: T, w: T) -> T {
-        clip(self.scale * gradient, self.bound) + self.l2 * w + self.l1 * sign(w)
+        let mut g = clip(self.scale * gradient, self.bound);
+        if self.l2 != T::zero() {
+            g += self.l2 * w;
+        }
+        if self.l1 != T::zero() {
+            g += self.l1 * sign(w);
+        }
+        g
     }
 
     /// The update over slices by its definition, for backends that do not know the rule. Lengths are as
@@ -271,11 +313,11 @@ impl<T: Scalar> Update<T> {
         match self.rule {
             Rule::Descent { rate } => each!(|g, w| { w - rate * g }),
             Rule::Momentum { rate, momentum, gain, nesterov: false } => each!(|g, s, w| {
-                *s = momentum * *s + gain * g;
+                *s = mean(momentum * *s + gain * g);
                 w - rate * *s
             }),
             Rule::Momentum { rate, momentum, gain, nesterov: true } => each!(|g, s, w| {
-                *s = momentum * *s + gain * g;
+                *s = mean(momentum * *s + gain * g);
                 w - rate * (g + momentum * *s)
             }),
             Rule::Adagrad { rate, epsilon } => each!(|g, s, w| {
@@ -283,82 +325,82 @@ impl<T: Scalar> Update<T> {
                 w - rate * g / (s.sqrt() + epsilon)
             }),
             Rule::Adadelta { rate, rho, gain, epsilon } => each!(|g, s, a, w| {
-                *s = rho * *s + gain * (g * g);
+                *s = square(rho * *s + gain * (g * g));
                 let d = (*a + epsilon).sqrt() / (*s + epsilon).sqrt() * g;
-                *a = rho * *a + gain * (d * d);
+                *a = square(rho * *a + gain * (d * d));
                 w - rate * d
             }),
             Rule::RmsProp { rate, alpha, gain, epsilon, momentum, centered: false } => {
                 if momentum == T::zero() {
                     each!(|g, s, w| {
-                        *s = alpha * *s + gain * (g * g);
+                        *s = square(alpha * *s + gain * (g * g));
                         w - rate * (g / (s.sqrt() + epsilon))
                     });
                 } else {
                     for (((&dw, s), b), w) in gradient.iter().zip(s0).zip(s2).zip(parameters) {
                         let g = self.ready(dw, *w);
-                        *s = alpha * *s + gain * (g * g);
-                        *b = momentum * *b + g / (s.sqrt() + epsilon);
+                        *s = square(alpha * *s + gain * (g * g));
+                        *b = mean(momentum * *b + g / (s.sqrt() + epsilon));
                         *w = self.shrink * *w - rate * *b;
                     }
                 }
             }
             Rule::RmsProp { rate, alpha, gain, epsilon, momentum, centered: true } => {
                 let centered = |g: T, s: &mut T, m: &mut T| {
-                    *s = alpha * *s + gain * (g * g);
-                    *m += gain * (g - *m);
+                    *s = square(alpha * *s + gain * (g * g));
+                    *m = mean(*m + gain * (g - *m));
                     g / ((*s - *m * *m).sqrt() + epsilon)
                 };
                 if momentum == T::zero() {
                     each!(|g, s, m, w| { w - rate * centered(g, s, m) });
                 } else {
                     for ((((&dw, s), m), b), w) in gradient.iter().zip(s0).zip(s1).zip(s2).zip(parameters) {
-                        *b = momentum * *b + centered(self.ready(dw, *w), s, m);
+                        *b = mean(momentum * *b + centered(self.ready(dw, *w), s, m));
                         *w = self.shrink * *w - rate * *b;
                     }
                 }
             }
             Rule::Adam { rate, gain1, beta2, gain2, root, epsilon, amsgrad: false } => {
                 each!(|g, m, v, w| {
-                    *m += gain1 * (g - *m);
-                    *v = beta2 * *v + gain2 * (g * g);
+                    *m = mean(*m + gain1 * (g - *m));
+                    *v = square(beta2 * *v + gain2 * (g * g));
                     w - rate * *m / (root * v.sqrt() + epsilon)
                 });
             }
             Rule::Adam { rate, gain1, beta2, gain2, root, epsilon, amsgrad: true } => {
                 for ((((&dw, m), v), most), w) in gradient.iter().zip(s0).zip(s1).zip(s2).zip(parameters) {
                     let g = self.ready(dw, *w);
-                    *m += gain1 * (g - *m);
-                    *v = beta2 * *v + gain2 * (g * g);
+                    *m = mean(*m + gain1 * (g - *m));
+                    *v = square(beta2 * *v + gain2 * (g * g));
                     *most = larger(*most, *v);
                     *w = self.shrink * *w - rate * *m / (root * most.sqrt() + epsilon);
                 }
             }
             Rule::Adamax { rate, gain1, beta2, epsilon } => each!(|g, m, u, w| {
-                *m += gain1 * (g - *m);
+                *m = mean(*m + gain1 * (g - *m));
                 *u = larger(beta2 * *u, g.abs() + epsilon);
                 w - rate * *m / *u
             }),
             Rule::Nadam { rate, ahead, gain1, beta2, gain2, root, epsilon } => each!(|g, m, v, w| {
-                *m += gain1 * (g - *m);
-                *v = beta2 * *v + gain2 * (g * g);
+                *m = mean(*m + gain1 * (g - *m));
+                *v = square(beta2 * *v + gain2 * (g * g));
                 w - (rate * g + ahead * *m) / (root * v.sqrt() + epsilon)
             }),
             Rule::Radam { rate, gain1, beta2, gain2, epsilon, rectified: true } => each!(|g, m, v, w| {
-                *m += gain1 * (g - *m);
-                *v = beta2 * *v + gain2 * (g * g);
+                *m = mean(*m + gain1 * (g - *m));
+                *v = square(beta2 * *v + gain2 * (g * g));
                 w - rate * *m / (v.sqrt() + epsilon)
             }),
             Rule::Radam { rate, gain1, beta2, gain2, epsilon: _, rectified: false } => {
                 each!(|g, m, v, w| {
-                    *m += gain1 * (g - *m);
-                    *v = beta2 * *v + gain2 * (g * g);
+                    *m = mean(*m + gain1 * (g - *m));
+                    *v = square(beta2 * *v + gain2 * (g * g));
                     w - rate * *m
                 });
             }
             Rule::Lion { rate, beta1, gain1, beta2, gain2 } => each!(|g, m, w| {
                 let to = sign(beta1 * *m + gain1 * g);
-                *m = beta2 * *m + gain2 * g;
+                *m = mean(beta2 * *m + gain2 * g);
                 w - rate * to
             }),
             Rule::Rprop { shrink, grow, min, max } => each!(|g, before, size, w| {
@@ -439,6 +481,40 @@ mod tests {
         // g = 0.3 + 1 + 0.01; g = −1 − 1 − 0.01.
         assert_eq!(w[..2], [9.0 - 2.0 * 1.31, -9.0 + 2.0 * 2.01]);
         assert!(w[2].is_nan(), "NaN goes through clipping");
+    }
+
+    #[test]
+    fn a_state_without_gradients_fades_to_zero() {
+        let (rate, epsilon, gain, gain1, gain2) = (0.1, 1e-8, 0.1, 0.1, 0.1);
+        let (beta1, beta2, rho, alpha, momentum, root) = (0.9, 0.9, 0.9, 0.9, 0.9, 1.0);
+        for rule in [
+            Rule::Momentum { rate, momentum, gain, nesterov: true },
+            Rule::Adadelta { rate, rho, gain, epsilon },
+            Rule::RmsProp { rate, alpha, gain, epsilon, momentum, centered: true },
+            Rule::Adam { rate, gain1, beta2, gain2, root, epsilon, amsgrad: false },
+            Rule::Nadam { rate, ahead: 0.1, gain1, beta2, gain2, root, epsilon },
+            Rule::Radam { rate, gain1, beta2, gain2, epsilon, rectified: true },
+            Rule::Lion { rate, beta1, gain1, beta2, gain2 },
+        ] {
+            let mut states = [[0.5_f32, 0.25]; 3];
+            let mut w = [1.0, 1.0];
+            for _ in 0..1500 {
+                let [s0, s1, s2] = &mut states;
+                Update::new(rule).apply(&[0.0, 0.0], [s0, s1, s2], &mut w);
+            }
+            for (state, _) in states.iter().zip(rule.states()).filter(|(_, has)| *has) {
+                assert_eq!(state.map(f32::to_bits), [0, 0], "{rule:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn terms_that_are_not_asked_for_are_not_added() {
+        let mut w = [f32::INFINITY, -0.0];
+        let update = Update::new(Rule::Descent { rate: 1.0 });
+        assert!(update.is_ready());
+        update.apply(&[1.0, 0.0], [&mut [], &mut [], &mut []], &mut w);
+        assert_eq!(w.map(f32::to_bits), [f32::INFINITY, -0.0].map(f32::to_bits));
     }
 
     #[test]
