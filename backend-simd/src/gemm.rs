@@ -215,9 +215,9 @@ pub(crate) fn is_dot<T>(a: MatRef<T>, b: MatRef<T>) -> bool {
     let (m, k, n) = (a.rows, a.cols, b.cols);
     let (a_along, b_along) = (a.col == 1, b.row == 1);
     // The partial sums of a dot product cost about as much to add as four multiply-adds of a register; to copy an operand
-    // costs as much for every ten or so of its elements.
+    // costs as much for every eight or so of its elements, and pays by itself where it is read more than some times.
     match (a_along, b_along) {
-        (true, true) => k >= 32 && k > 10 * m.min(n),
+        (true, true) => k >= 32 && k > 8 * m.min(n) && m.min(n) * size_of::<T>() <= 96,
         (true, false) => k >= 64 && n <= 12 && m >= 4,
         (false, true) => k >= 64 && m <= 12 && n >= 4,
         (false, false) => false,
@@ -273,7 +273,8 @@ impl<T: Element> Product<'_, T> {
             let (m, k, n) = (a.rows, a.cols, b.cols);
             let copy = if b.col == 1 { 0 } else { k * n / 2 };
             let scatter = if c.col == 1 { 0 } else { 2 * m * n };
-            m * n.div_ceil(lanes) * k + copy + scatter
+            // A register holds half as many of what is twice as wide.
+            m * n.div_ceil(lanes) * k + (copy + scatter) * size_of::<T>() / 4
         }
         let Self { a, b, c, .. } = *self;
         steps(L::LANES, b.t(), a.t(), c.t()) < steps(L::LANES, a, b, c)

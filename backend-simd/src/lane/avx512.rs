@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::lane::avx2::{F32x8, F64x4, sum_f32, sum_f64, transpose_f32, transpose_f64};
+use crate::lane::avx2::{F32x8, F64x4, sum_f32, sum_f64, transpose_f32};
 use crate::lane::lane;
 
 lane! {
@@ -63,9 +63,40 @@ lane! {
     }
 }
 
+/// Transposes 8 × 8 `f64`.
+///
+/// # Safety
+///
+/// `from` and `to` are valid for eight rows of eight scalars, `from_row` and `to_row` apart.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn transpose_f64(from: *const f64, from_row: isize, to: *mut f64, to_row: isize) {
+    // SAFETY: rows are valid by the function's contract.
+    unsafe {
+        // Four columns of rows i and i + 2 side by side: the exchange of 256-bit blocks is done by the loads.
+        let pair = |i: isize, column: isize| {
+            let low = _mm256_loadu_pd(from.offset(i * from_row + column));
+            let high = _mm256_loadu_pd(from.offset((i + 2) * from_row + column));
+            _mm512_insertf64x4::<1>(_mm512_castpd256_pd512(low), high)
+        };
+        let mut column = 0;
+        while column < 8 {
+            let (r0, r1, r4, r5) = (pair(0, column), pair(1, column), pair(4, column), pair(5, column));
+            let (s0, s1) = (_mm512_unpacklo_pd(r0, r1), _mm512_unpackhi_pd(r0, r1));
+            let (s4, s5) = (_mm512_unpacklo_pd(r4, r5), _mm512_unpackhi_pd(r4, r5));
+            let out = to.offset(column * to_row);
+            _mm512_storeu_pd(out, _mm512_shuffle_f64x2::<0b10_00_10_00>(s0, s4));
+            _mm512_storeu_pd(out.offset(to_row), _mm512_shuffle_f64x2::<0b10_00_10_00>(s1, s5));
+            _mm512_storeu_pd(out.offset(2 * to_row), _mm512_shuffle_f64x2::<0b11_01_11_01>(s0, s4));
+            _mm512_storeu_pd(out.offset(3 * to_row), _mm512_shuffle_f64x2::<0b11_01_11_01>(s1, s5));
+            column += 4;
+        }
+    }
+}
+
 lane! {
     /// Eight `f64`.
-    F64x8(__m512d): 8 of f64, mask __mmask8, square 4, half F64x4, features "avx512f,avx512vl,avx2,fma";
+    F64x8(__m512d): 8 of f64, mask __mmask8, square 8, half F64x4, features "avx512f,avx512vl,avx2,fma";
     splat _mm512_set1_pd, load _mm512_loadu_pd, store _mm512_storeu_pd,
     add _mm512_add_pd, sub _mm512_sub_pd, mul _mm512_mul_pd, div _mm512_div_pd, sqrt _mm512_sqrt_pd;
 
