@@ -41,7 +41,7 @@ impl<T> Aligned<T> {
     }
 
     fn spare(len: usize) -> usize {
-        if len == 0 { 0 } else { LINE / size_of::<T>() }
+        if len == 0 { 0 } else { LINE / size_of::<T>().max(1) }
     }
 
     /// The first element to begin a cache line; the first of all where none does, as only speed depends on it.
@@ -163,6 +163,12 @@ mod tests {
             assert_eq!(*a, *b);
             assert!(len == 0 || b.as_ptr().addr().is_multiple_of(LINE));
         }
+    }
+
+    #[test]
+    fn elements_of_any_size_have_their_places() {
+        assert_eq!(Aligned::<()>::zeros(3).len(), 3);
+        assert_eq!(Aligned::<[f64; 3]>::zeros(100_000).clone()[99_999].map(f64::to_bits), [0; 3]);
     }
 
     #[cfg(all(target_os = "linux", not(miri)))]
