@@ -215,7 +215,8 @@ pub(crate) fn is_dot<T>(a: MatRef<T>, b: MatRef<T>) -> bool {
     let (m, k, n) = (a.rows, a.cols, b.cols);
     let (a_along, b_along) = (a.col == 1, b.row == 1);
     // The partial sums of a dot product cost about as much to add as four multiply-adds of a register; to copy an operand
-    // costs as much for every eight or so of its elements, and pays by itself where it is read more than some times.
+    // costs as much for every eight or so of its elements. Beyond 24 rows of f32, or 12 of f64, a copy is always the better: dot products
+    // read whole rows for a few sums.
     match (a_along, b_along) {
         (true, true) => k >= 32 && k > 8 * m.min(n) && m.min(n) * size_of::<T>() <= 96,
         (true, false) => k >= 64 && n <= 12 && m >= 4,

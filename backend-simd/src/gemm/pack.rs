@@ -9,9 +9,9 @@ use crate::gemm::view::MatRef;
 use crate::isa::{Element, Kernel};
 use crate::lane::Lane;
 
-/// Memory of a thread, kept from product to product and grown as needed.
+/// Memory of a thread, kept from product to product and grown as needed. As `f64` it is aligned for either scalar by its type.
 #[derive(Debug)]
-pub(crate) struct Buffer(Aligned<u8>);
+pub(crate) struct Buffer(Aligned<f64>);
 
 thread_local! {
     /// One buffer for each depth of use: a product within a product has its own.
@@ -40,15 +40,15 @@ impl Buffer {
         if len == 0 {
             return f(NonNull::dangling().as_ptr());
         }
-        let bytes = len * size_of::<T>();
+        let size = (len * size_of::<T>()).div_ceil(size_of::<f64>());
         let depth = Use::begin();
         let spare = |buffer: Option<Self>| {
             // Deeper uses, and those of a thread that is ending, bring a buffer of their own.
             SPARE.try_with(|spare| spare.get(depth.0).and_then(|cell| cell.replace(buffer))).ok().flatten()
         };
         let mut buffer = match spare(None) {
-            Some(buffer) if buffer.0.len() >= bytes => buffer,
-            _ => Self(Aligned::zeros(bytes.next_power_of_two())),
+            Some(buffer) if buffer.0.len() >= size => buffer,
+            _ => Self(Aligned::zeros(size.next_power_of_two())),
         };
         let result = f(buffer.0.as_mut_ptr().cast());
         spare(Some(buffer));
