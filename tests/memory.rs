@@ -89,7 +89,7 @@ fn network<T: Linked>() -> Network<T> {
 
 #[test]
 fn a_run_takes_what_is_stated() {
-    let (x, y) = (normal::<f32>(600, 90, 1), labels(600, 10, 1));
+    let (x, y) = (normal::<f32>(200, 90, 1), labels(200, 10, 1));
     let data = Dataset::classes(&x, &y).unwrap();
     for name in OPTIMIZER_NAMES {
         let trainer =
@@ -100,11 +100,11 @@ fn a_run_takes_what_is_stated() {
     let plain = || Trainer::new(CrossEntropy, adam()).epochs(2).batch_size(64);
     holds("in order", network(), &data, None, || plain().shuffle(false));
     holds("accumulated", network(), &data, None, || plain().accumulate(4));
-    let rows: Vec<usize> = (0..500).collect();
+    let rows: Vec<usize> = (0..150).collect();
     holds("of rows", network(), &data, Some(&rows), plain);
 
-    let x: &'static _ = Box::leak(Box::new(normal::<f64>(400, 90, 1)));
-    let values: &'static _ = Box::leak(Box::new(normal::<f64>(400, 10, 2)));
+    let x: &'static _ = Box::leak(Box::new(normal::<f64>(130, 90, 1)));
+    let values: &'static _ = Box::leak(Box::new(normal::<f64>(130, 10, 2)));
     let data = Dataset::values(x, values).unwrap();
     let plain = || {
         Trainer::new(MeanSquaredError, optimizer_by_name::<f64>("sgd").unwrap())
@@ -115,6 +115,6 @@ fn a_run_takes_what_is_stated() {
     };
     assert!(matches!(data.targets(), Targets::Values(_)));
     holds("with validation", network(), &data, None, plain);
-    let rows: Vec<usize> = (0..300).collect();
+    let rows: Vec<usize> = (0..100).collect();
     holds("with validation on rows", network(), &data, None, || plain().validation_rows(data, rows.clone()));
 }

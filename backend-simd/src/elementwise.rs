@@ -43,6 +43,7 @@ mod cross_entropy;
 mod rows;
 
 use std::marker::PhantomData as P;
+use std::mem::MaybeUninit;
 
 pub(crate) use activate::{activate, apply_slope, finish_forward};
 pub(crate) use cross_entropy::{Goal, cross_entropy};
@@ -100,6 +101,25 @@ pub(crate) unsafe fn write<T: Real, L: Lane<Elem = T>>(lanes: L, to: *mut T, str
     }
 }
 
+/// Elements that are laid side by side for a function, where they do not lie so.
+const GATHERED: usize = 256;
+
+/// Room for them.
+type Gathered<T> = [MaybeUninit<T>; GATHERED];
+
+/// Copies `n` scalars that lie `from_stride` apart to where they are to lie `to_stride` apart.
+///
+/// # Safety
+///
+/// Those are valid for reads, these for writes.
+#[inline(never)]
+unsafe fn spread<T: Copy>(from: *const T, from_stride: isize, to: *mut T, to_stride: isize, n: usize) {
+    for i in 0..n.cast_signed() {
+        // SAFETY: the caller's.
+        unsafe { *to.offset(i * to_stride) = *from.offset(i * from_stride) };
+    }
+}
+
 /// Y ← f(Y).
 struct Each<T, F> {
     f: F,
@@ -112,20 +132,28 @@ impl<T: Real, F: Unary<T>> Kernel<T> for Each<T, F> {
     #[inline(always)]
     unsafe fn run<L: Lane<Elem = T>>(self) {
         let Self { f, y } = self;
+        let mut space: Gathered<T> = [const { MaybeUninit::uninit() }; GATHERED];
+        let space = space.as_mut_ptr().cast::<T>();
+        let adjacent = y.col == 1;
+        let most = if adjacent { y.cols } else { GATHERED };
         for i in 0..y.rows {
-            let row = y.at(i, 0);
-            // SAFETY: the elements of Y are valid for reads and writes; the caller enables the set of `L`.
-            unsafe {
-                if y.col == 1 {
-                    map_span::<T, L, F>(f, row, row, y.cols);
-                    continue;
+            let mut j = 0;
+            while j < y.cols {
+                let n = most.min(y.cols - j);
+                let at = y.at(i, j);
+                let to = if adjacent { at } else { space };
+                // SAFETY: the elements of Y are valid for reads and writes, and there is room for n of them; the caller enables the set
+                // of `L`.
+                unsafe {
+                    if !adjacent {
+                        spread(at, y.col, space, 1, n);
+                    }
+                    map_span::<T, L, F>(f, to, to, n);
+                    if !adjacent {
+                        spread(space, 1, at, y.col, n);
+                    }
                 }
-                let mut j = 0;
-                while j < y.cols {
-                    let (at, n) = (y.at(i, j), L::LANES.min(y.cols - j));
-                    write(f.eval(read::<T, L>(at, y.col, n)), at, y.col, n);
-                    j += n;
-                }
+                j += n;
             }
         }
     }
@@ -144,62 +172,61 @@ impl<T: Real, F: Binary<T>> Kernel<T> for Both<T, F> {
     #[inline(always)]
     unsafe fn run<L: Lane<Elem = T>>(self) {
         let Self { f, x, y } = self;
-        let short = 0 < y.cols && y.cols <= ROWS / 4;
-        if short && x.row == 0 && y.row == y.cols.cast_signed() && x.col == 1 && y.col == 1 {
-            // SAFETY: as below.
-            return unsafe { self.by_several_rows::<L>() };
-        }
+        let mut space: [Gathered<T>; 2] = [const { [const { MaybeUninit::uninit() }; GATHERED] }; 2];
+        let [for_x, for_y] = &mut space;
+        let (for_x, for_y) = (for_x.as_mut_ptr().cast::<T>(), for_y.as_mut_ptr().cast::<T>());
+        let adjacent = x.col == 1 && y.col == 1;
+        let several = adjacent && x.row == 0 && y.row == y.cols.cast_signed() && y.rows > 1;
+        let (x, y, last) = if several && 0 < y.cols && y.cols <= GATHERED / 4 {
+            // SAFETY: the elements of X are valid for reads, and there is room for so many.
+            unsafe { several_rows(x, y, for_x) }
+        } else {
+            (x, y, y.cols)
+        };
         for i in 0..y.rows {
-            // SAFETY: the elements of X are valid for reads, those of Y for writes too, and they do not overlap; the
-            // caller enables the set of `L`.
-            unsafe {
-                if x.col == 1 && y.col == 1 {
-                    zip_span::<T, L, F>(f, x.at(i, 0), y.at(i, 0), y.cols);
-                    continue;
+            let cols = if i + 1 < y.rows { y.cols } else { last };
+            let mut j = 0;
+            while j < cols {
+                let n = if adjacent { cols } else { GATHERED.min(cols - j) };
+                let (p, at) = (x.at(i, j), y.at(i, j));
+                let (from, to) = if adjacent { (p, at) } else { (for_x.cast_const(), for_y) };
+                // SAFETY: the elements of X are valid for reads, those of Y for writes too, and they do not overlap; there is room
+                // for n of each; the caller enables the set of `L`.
+                unsafe {
+                    if !adjacent {
+                        spread(p, x.col, for_x, 1, n);
+                        spread(at, y.col, for_y, 1, n);
+                    }
+                    zip_span::<T, L, F>(f, from, to, n);
+                    if !adjacent {
+                        spread(for_y, 1, at, y.col, n);
+                    }
                 }
-                let mut j = 0;
-                while j < y.cols {
-                    let n = L::LANES.min(y.cols - j);
-                    let at = y.at(i, j);
-                    let (p, q) = (read::<T, L>(x.at(i, j), x.col, n), read::<T, L>(at, y.col, n));
-                    write(f.eval(p, q), at, y.col, n);
-                    j += n;
-                }
+                j += n;
             }
         }
     }
 }
 
-/// Elements of several rows of X that are laid side by side.
-const ROWS: usize = 256;
-
-impl<T: Real, F: Binary<T>> Both<T, F> {
-    /// Where all rows of X are the same, as a bias, and those of Y short and without gaps: several at a time, so that registers are
-    /// full.
-    ///
-    /// # Safety
-    ///
-    /// X is valid for reads, Y for writes too, of 1 to [`ROWS`] columns, and they do not overlap; the caller enables the set of `L`.
-    #[inline(always)]
-    unsafe fn by_several_rows<L: Lane<Elem = T>>(self) {
-        let Self { f, x, y } = self;
-        let rows = (ROWS / y.cols).min(y.rows);
-        let mut same = [T::ZERO; ROWS];
-        // SAFETY: the rows of X fit into the array; the others are the caller's contract.
-        unsafe {
-            for (i, to) in same.chunks_exact_mut(y.cols).take(rows).enumerate() {
-                for (j, to) in to.iter_mut().enumerate() {
-                    *to = *x.at(i, j);
-                }
-            }
-            let mut i = 0;
-            while i < y.rows {
-                let n = rows.min(y.rows - i);
-                zip_span::<T, L, F>(f, same.as_ptr(), y.at(i, 0), n * y.cols);
-                i += n;
-            }
+/// Where all rows of X are the same, as a bias, and those of Y short and without gaps: several as one, so that registers are full. The
+/// rows of X are copied to `space`. Gives the views and how many elements the last row has.
+///
+/// # Safety
+///
+/// X is valid for reads, of 1 to [`GATHERED`] columns; `space` has room for so many scalars.
+#[inline(never)]
+unsafe fn several_rows<T: Copy>(x: MatRef<T>, y: MatMut<T>, space: *mut T) -> (MatRef<T>, MatMut<T>, usize) {
+    let together = (GATHERED / y.cols).min(y.rows);
+    for i in 0..together {
+        for j in 0..y.cols {
+            // SAFETY: the rows of X fit into the space.
+            unsafe { *space.add(i * y.cols + j) = *x.at(i, j) };
         }
     }
+    let (rows, cols) = (y.rows.div_ceil(together), together * y.cols);
+    let last = (y.rows - (rows - 1) * together) * y.cols;
+    let x = MatRef { ptr: space.cast_const(), rows, cols, ..x };
+    (x, MatMut { rows, cols, row: cols.cast_signed(), ..y }, last)
 }
 
 /// The same elements with long rows that are contiguous in memory, if that can be had by looking at them differently.

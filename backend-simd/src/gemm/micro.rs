@@ -91,6 +91,9 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8> Kernel<T> for
             *self.0;
         let Tile { mut a, mut b, mut c, .. } = *self.0;
         debug_assert!(0 < last && last <= if LAST == HALF { L::Half::LANES } else { L::LANES });
+        // Addresses wrap and scalars are read without a question for their alignment: debug builds, which would ask at every step, took ten
+        // times as long for it.
+        let row = |c: *mut T, i: usize| c.wrapping_offset(c_row.wrapping_mul(i.cast_signed()));
         // Registers before the half one.
         let nv = if LAST == HALF { NV - 1 } else { NV };
         // SAFETY: the invariants of `Tile`; partial registers touch `last` scalars only.
@@ -100,12 +103,11 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8> Kernel<T> for
                 let mut half = [L::Half::splat(T::ZERO); MR];
                 if let Update::Add = update {
                     for i in 0..MR {
-                        let row = c.offset(i.cast_signed() * c_row);
                         for v in 0..nv {
-                            acc[i][v] = register::<L, NV, LAST>(row, v, last);
+                            acc[i][v] = register::<L, NV, LAST>(row(c, i), v, last);
                         }
                         if LAST == HALF {
-                            half[i] = register::<L, NV, LAST>(row, nv, last).narrow();
+                            half[i] = register::<L, NV, LAST>(row(c, i), nv, last).narrow();
                         }
                     }
                 }
@@ -115,7 +117,7 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8> Kernel<T> for
                 {
                     // What is read at the end. With a short sum it would cost more than it gains.
                     for i in 0..MR {
-                        prefetch(c.wrapping_offset(i.cast_signed() * c_row), nv * L::LANES);
+                        prefetch(row(c, i), nv * L::LANES);
                     }
                 }
 
@@ -128,17 +130,17 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8> Kernel<T> for
                         // saves an instruction: all of them would ask too much of the units that load.
                         columns = [opaque!(columns[0]), opaque!(columns[1])];
                         multiply_add::<L, MR, NV, LAST>(&mut acc, &mut half, row_b, last, |i| {
-                            [columns[0].add(i), columns[1 - i % 2].add(i)]
+                            [columns[0].wrapping_add(i), columns[1 - i % 2].wrapping_add(i)]
                         });
                         row_b = row_b.wrapping_offset(b_step);
-                        columns = columns.map(|column| column.wrapping_offset(a_step));
+                        columns = [columns[0].wrapping_offset(a_step), columns[1].wrapping_offset(a_step)];
                     }
                 } else {
                     // Seven rows share a pointer: so few addresses stay in registers, and an instruction adds up each. (Derived
                     // from each other, as the compiler would have them, they take an instruction a row.)
                     const { assert!(MR <= 14) };
-                    let row = a_row * size_of::<T>().cast_signed();
-                    let (row_1, row_3, row_5) = (opaque!(row), opaque!(3 * row), opaque!(5 * row));
+                    let bytes = a_row * size_of::<T>().cast_signed();
+                    let (row_1, row_3, row_5) = (opaque!(bytes), opaque!(3 * bytes), opaque!(5 * bytes));
                     let mut rows = [a, a.wrapping_offset(7 * a_row)];
                     for _ in 0..k {
                         rows = [opaque!(rows[0]), opaque!(rows[1])];
@@ -146,16 +148,16 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8> Kernel<T> for
                             let offset = match i % 7 {
                                 0 => 0,
                                 1 => row_1,
-                                2 => 2 * row_1,
+                                2 => row_1.wrapping_mul(2),
                                 3 => row_3,
-                                4 => 4 * row_1,
+                                4 => row_1.wrapping_mul(4),
                                 5 => row_5,
-                                _ => 2 * row_3,
+                                _ => row_3.wrapping_mul(2),
                             };
-                            [rows[i / 7].byte_offset(offset); 2]
+                            [rows[i / 7].wrapping_byte_offset(offset); 2]
                         });
                         row_b = row_b.wrapping_offset(b_step);
-                        rows = rows.map(|row| row.wrapping_offset(a_step));
+                        rows = [rows[0].wrapping_offset(a_step), rows[1].wrapping_offset(a_step)];
                     }
                 }
 
@@ -168,14 +170,14 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8> Kernel<T> for
                     let (alpha, beta) = (L::splat(alpha), L::splat(beta));
                     for i in 0..MR {
                         for v in 0..NV {
-                            let old = register::<L, NV, LAST>(c.offset(i.cast_signed() * c_row), v, last);
+                            let old = register::<L, NV, LAST>(row(c, i), v, last);
                             acc[i][v] = alpha.mul_add(acc[i][v], beta.mul(old));
                         }
                     }
                 }
                 for i in 0..MR {
                     for v in 0..NV {
-                        let to = c.offset(i.cast_signed() * c_row).add(v * L::LANES);
+                        let to = row(c, i).wrapping_add(v * L::LANES);
                         if LAST != WHOLE && v + 1 == NV {
                             acc[i][v].store_first(to, last);
                         } else {
@@ -208,7 +210,8 @@ unsafe fn multiply_add<L: Lane, const MR: usize, const NV: usize, const LAST: u8
             vb[v] = register::<L, NV, LAST>(b, v, last);
         }
         for i in 0..MR {
-            let va = at(i).map(|a| L::splat(*a));
+            let [first, others] = at(i);
+            let va = [L::splat(first.read_unaligned()), L::splat(others.read_unaligned())];
             if LAST == HALF {
                 half[i] = va[0].narrow().mul_add(vb[NV - 1].narrow(), half[i]);
             } else {
@@ -242,7 +245,7 @@ pub(crate) unsafe fn load<L: Lane, const NV: usize, const PART: bool>(
 ) -> L {
     // SAFETY: the row is valid for `(NV − 1)·LANES + last` scalars, `LANES` for each register if not `PART`.
     unsafe {
-        let from = row.add(v * L::LANES);
+        let from = row.wrapping_add(v * L::LANES);
         if PART && v + 1 == NV { L::load_first(from, last) } else { L::load(from) }
     }
 }

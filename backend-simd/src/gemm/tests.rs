@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use ndarray::{Array2, ArrayRef2, ArrayViewMut2, Axis, Slice};
+use ndarray::{Array2, ArrayRef2, ArrayViewMut2, Axis, Slice, Zip};
 
 use crate::gemm::view::{MatMut, MatRef};
 use crate::gemm::{Block, Engine, Epilogue, Update, product};
@@ -132,18 +132,28 @@ impl Case {
     }
 
     fn check<T: Element>(self, epsilon: f64) {
-        let [m, k, n] = self.shape;
-        let [mut a, mut b, mut c] = self.operands::<T>();
-        let (a, b, c) = (a.view(), b.view(), c.view());
+        let [mut a, mut b, _] = self.operands::<T>();
+        self.check_with::<T>(&sums(&a.view(), &b.view()), epsilon);
+    }
+
+    /// [`Case::check`] for each update.
+    fn check_updates<T: Element>(shape: [usize; 3], layouts: [usize; 3], epsilon: f64) {
+        let case = |update| Self { shape, layouts, update };
+        let [mut a, mut b, _] = case(0).operands::<T>();
+        let sums = sums(&a.view(), &b.view());
+        for update in 0..3 {
+            case(update).check_with::<T>(&sums, epsilon);
+        }
+    }
+
+    /// The results against the exact sums of A B.
+    fn check_with<T: Element>(self, sums: &Sums, epsilon: f64) {
+        let [_, k, _] = self.shape;
+        let [_, _, mut c] = self.operands::<T>();
+        let c = c.view();
         // The exact result and the bound of the error, element by element.
-        let expected = Array2::from_shape_fn((m, n), |(i, j)| {
-            let (mut sum, mut size) = (0.0, 0.0);
-            for (a, b) in a.row(i).iter().zip(b.column(j)) {
-                let term = a.to_f64() * b.to_f64();
-                sum += term;
-                size += term.abs();
-            }
-            let old = c[[i, j]].to_f64();
+        let expected = Zip::from(&sums.terms).and(&sums.sizes).and(&c).map_collect(|&sum, &size, old| {
+            let old = old.to_f64();
             let (expected, size) = match self.update {
                 0 => (sum, size),
                 1 => (old + sum, old.abs() + size),
@@ -167,6 +177,32 @@ impl Case {
             }
         }
     }
+}
+
+/// A B, and the sums of the magnitudes of its terms.
+struct Sums {
+    terms: Array2<f64>,
+    sizes: Array2<f64>,
+}
+
+/// Plain loops in `f64`, row by row.
+fn sums<T: Element>(a: &ArrayRef2<T>, b: &ArrayRef2<T>) -> Sums {
+    let n = b.ncols();
+    let b: Vec<f64> = b.iter().map(|x| x.to_f64()).collect();
+    let mut sums = Sums { terms: Array2::zeros((a.nrows(), n)), sizes: Array2::zeros((a.nrows(), n)) };
+    for ((a, mut terms), mut sizes) in
+        a.rows().into_iter().zip(sums.terms.rows_mut()).zip(sums.sizes.rows_mut())
+    {
+        let (terms, sizes) = (terms.as_slice_mut().unwrap(), sizes.as_slice_mut().unwrap());
+        for (a, b) in a.iter().zip(b.chunks_exact(n.max(1))) {
+            let a = a.to_f64();
+            for ((sum, size), b) in terms.iter_mut().zip(&mut *sizes).zip(b) {
+                *sum += a * b;
+                *size += (a * b).abs();
+            }
+        }
+    }
+    sums
 }
 
 fn bits<T: Element>(array: &Array2<T>) -> Vec<u64> {
@@ -195,10 +231,8 @@ fn dot_form_with_long_sums() {
     for k in [32, 33, 47, 48, 63, 64, 65, 200, 784] {
         for (m, n) in [(1, 1), (1, 33), (7, 5), (40, 70), (70, 10), (10, 70), (9, 12)] {
             for layouts in [[0, 1, 0], [0, 1, 1], [0, 0, 0], [1, 1, 0], [0, 1, 3], [2, 1, 2]] {
-                for update in 0..3 {
-                    Case { shape: [m, k, n], layouts, update }.check::<f32>(f64::from(f32::EPSILON));
-                    Case { shape: [m, k, n], layouts, update }.check::<f64>(f64::EPSILON);
-                }
+                Case::check_updates::<f32>([m, k, n], layouts, f64::from(f32::EPSILON));
+                Case::check_updates::<f64>([m, k, n], layouts, f64::EPSILON);
             }
         }
     }
@@ -211,9 +245,7 @@ fn large_shapes() {
         [[150, 1030, 130], [61, 2100, 260], [300, 512, 512], [20, 5000, 33], [1, 3000, 300], [515, 9, 700]]
     {
         for layouts in [[0, 0, 0], [0, 1, 0], [1, 0, 0], [1, 1, 1], [3, 5, 2]] {
-            for update in 0..3 {
-                Case { shape, layouts, update }.check::<f32>(f64::from(f32::EPSILON));
-            }
+            Case::check_updates::<f32>(shape, layouts, f64::from(f32::EPSILON));
         }
     }
     Case { shape: [70, 1100, 140], layouts: [0, 1, 0], update: 2 }.check::<f64>(f64::EPSILON);
@@ -226,9 +258,7 @@ fn large_shapes() {
 fn single_rows_of_large_products() {
     for shape in [[1, 1203, 1300], [1, 1600, 1024], [1, 5, 300_000]] {
         for layouts in [[0, 0, 0], [1, 0, 0], [0, 2, 0], [2, 0, 2]] {
-            for update in 0..3 {
-                Case { shape, layouts, update }.check::<f32>(f64::from(f32::EPSILON));
-            }
+            Case::check_updates::<f32>(shape, layouts, f64::from(f32::EPSILON));
         }
     }
     Case { shape: [1, 701, 900], layouts: [0, 0, 0], update: 1 }.check::<f64>(f64::EPSILON);
@@ -240,9 +270,7 @@ fn single_rows_of_large_products() {
 fn short_sums_for_large_results() {
     for shape in [[600, 1, 611], [517, 7, 700], [1024, 17, 515], [1025, 100, 256], [701, 70, 433]] {
         for layouts in [[0, 0, 0], [1, 0, 0], [0, 0, 1], [1, 1, 1], [2, 1, 2]] {
-            for update in 0..3 {
-                Case { shape, layouts, update }.check::<f32>(f64::from(f32::EPSILON));
-            }
+            Case::check_updates::<f32>(shape, layouts, f64::from(f32::EPSILON));
         }
     }
     Case { shape: [1024, 17, 259], layouts: [1, 0, 0], update: 2 }.check::<f64>(f64::EPSILON);

@@ -178,7 +178,7 @@ fn mistakes_are_pictures_where_the_data_are() {
 fn a_run_takes_the_memory_that_was_stated() {
     const ALLOWANCE: u64 = 12 << 20;
     let folder = tempfile::tempdir().unwrap();
-    let data = npz(&folder.path().join("points.npz"), ["x", "y"], 3000);
+    let data = npz(&folder.path().join("points.npz"), ["x", "y"], 900);
     for optimizer in ["sgd", "adam"] {
         let args = [
             "--hidden",
