@@ -52,7 +52,7 @@ impl Plan {
         let pays = much && tiles >= 16
             || k >= 96 && (tiles >= 24 && slips || m >= 16 && awkward(b.row) && bytes(k, n) > 1 << 20)
             || k > 8
-                && (tiles > 4 && bytes(k, n) > LARGE.min(2 * caches.l2)
+                && (tiles >= 2 && bytes(k, n) > LARGE.min(2 * caches.l2)
                     || tiles >= 16 && bytes(k, n) > caches.l2 / 2);
         let copy_b = b.col != 1 || pays;
         let sweep = is_swept(a, b);
@@ -91,7 +91,7 @@ const MUCH: usize = 20 << 20;
 /// Bytes that stay in the first-level cache while other things pass through it.
 const NEAR: usize = 32 << 10;
 
-/// Bytes of a B that is copied for more than a few tiles: a strip of it comes from the third level line by line, none of which the
+/// Bytes of a B that is copied even for two tiles: a strip of it comes from the third level line by line, none of which the
 /// processor foresees where rows are long.
 const LARGE: usize = 3 << 19;
 
@@ -432,7 +432,7 @@ impl<T: Element> Macro<T> {
             if self.c.col == 1 {
                 kernel(&tile);
             } else {
-                through_scratch(kernel, tile, rows, cols, self.c.col);
+                through_scratch::<L>(kernel, tile, rows, cols, self.c.col);
             }
         }
     }
@@ -510,7 +510,7 @@ impl<T: Element> Macro<T> {
                 if self.c.col == 1 {
                     kernel(&tile);
                 } else {
-                    through_scratch(kernel, tile, 1, cols, self.c.col);
+                    through_scratch::<L>(kernel, tile, 1, cols, self.c.col);
                 }
             }
             j += cols;
@@ -520,26 +520,24 @@ impl<T: Element> Macro<T> {
 
 /// Runs a kernel on copies of its tiles of C, for columns that are `col` apart.
 #[inline(never)]
-unsafe fn through_scratch<T: Element>(
-    kernel: MicroFn<T>,
-    tile: Tile<T>,
+unsafe fn through_scratch<L: Lanes>(
+    kernel: MicroFn<L::Elem>,
+    tile: Tile<L::Elem>,
     rows: usize,
     cols: usize,
     col: isize,
 ) {
-    let mut scratch = [const { MaybeUninit::<T>::uninit() }; SCRATCH];
+    let mut scratch = [const { MaybeUninit::<L::Elem>::uninit() }; SCRATCH];
     debug_assert!(rows * cols <= SCRATCH);
-    let at = scratch.as_mut_ptr().cast::<T>();
+    let at = scratch.as_mut_ptr().cast::<L::Elem>();
+    // The scratch as C lies: its columns as rows.
+    let copied = MatMut { ptr: at, rows: cols, cols: rows, row: 1, col: cols.cast_signed() };
     for t in 0..tile.count.cast_signed() {
         let c = MatMut { ptr: tile.c.wrapping_offset(t * tile.c_next), rows, cols, row: tile.c_row, col };
         // SAFETY: the scratch holds a tile; it is written before it is read, by the copy or by a kernel that replaces.
         unsafe {
             if !matches!(tile.update, Update::Replace) {
-                for j in 0..cols {
-                    for i in 0..rows {
-                        *at.add(i * cols + j) = *c.at(i, j);
-                    }
-                }
+                move_tile::<L>(c, copied.t());
             }
             kernel(&Tile {
                 count: 1,
@@ -548,10 +546,28 @@ unsafe fn through_scratch<T: Element>(
                 c_row: cols.cast_signed(),
                 ..tile
             });
+            move_tile::<L>(copied, c.t());
+        }
+    }
+}
+
+/// Copies a matrix of few elements to another of the same shape.
+///
+/// # Safety
+///
+/// `from` is valid for reads, `to` for writes, and they do not overlap; the set of `L` is available.
+#[inline(always)]
+unsafe fn move_tile<L: Lanes>(from: MatMut<L::Elem>, to: MatMut<L::Elem>) {
+    let MatMut { ptr, rows, cols, row, col } = from;
+    // SAFETY: the caller's contract; rows of `to` do not overlap, so that they are at least as far apart as they are long.
+    unsafe {
+        if to.col == 1 && to.row > 0 {
+            let from = MatRef { ptr: ptr.cast_const(), rows, cols, row, col };
+            return L::enter(Copy { from, to: to.ptr, to_row: to.row.unsigned_abs() });
+        }
+        for i in 0..rows {
             for j in 0..cols {
-                for i in 0..rows {
-                    *c.at(i, j) = *at.add(i * cols + j);
-                }
+                *to.at(i, j) = *from.at(i, j);
             }
         }
     }
