@@ -202,7 +202,8 @@ impl Engine {
     }
 
     /// [`Engine::forward`] as the sum of the products of both halves of X and W. Two threads have a half of W each, the one that
-    /// they write in [`Engine::dense_gradient`]: to take the other's from its cache costs more than to add the halves.
+    /// they write in [`Engine::dense_gradient`]: to take the other's from its cache costs more than to add the halves. One thread
+    /// computes the second half into C, unless it reads a large W as it lies in memory, which takes several visits to C.
     ///
     /// # Safety
     ///
@@ -228,7 +229,7 @@ impl Engine {
         let ways = threads::ways(self.threads, gemm::nanoseconds::<T>(rows, depth, cols));
         let (x_0, w_0) = half(0);
         let (x_1, w_1) = half(1);
-        if ways == 1 {
+        if ways == 1 && !gemm::is_read_in_order(w_1) {
             let add = Update::Blend { alpha: T::of(1.0), beta: T::of(1.0) };
             // SAFETY: the caller's contract; the first product writes all of A.
             unsafe {
@@ -239,9 +240,9 @@ impl Engine {
         }
         Buffer::with(rows * cols, |space: *mut T| {
             let other = MatMut { ptr: space, rows, cols, row: cols.cast_signed(), col: 1 };
-            let step = gemm::share(cols, ways / 2);
+            let step = gemm::share(cols, (ways / 2).max(1));
             let parts = cols.div_ceil(step);
-            threads::parallel_for(2 * parts, &|part| {
+            let halves = |part: usize| {
                 let ((x, w), c) = if part < parts { ((x_0, w_0), a) } else { ((x_1, w_1), other) };
                 let col = part % parts * step;
                 let n = step.min(cols - col);
@@ -250,7 +251,12 @@ impl Engine {
                     let (w, c) = (w.block(0, col, w.rows, n), c.block(0, col, rows, n));
                     gemm::product(alone, x, w, Update::Replace, c, None);
                 }
-            });
+            };
+            if ways == 1 {
+                (0..2).for_each(halves);
+            } else {
+                threads::parallel_for(2 * parts, &halves);
+            }
             let other = MatRef { ptr: space.cast_const(), rows, cols, row: other.row, col: 1 };
             let piece = (PIECE / (cols * size_of::<T>())).max(1);
             self.share_rows::<T>((rows, 0, cols), piece, &|_, row, n| {

@@ -21,7 +21,7 @@ pub(crate) mod view;
 
 use crate::isa::{Element, Isa, Ready};
 use crate::threads;
-pub(crate) use driver::Lanes;
+pub(crate) use driver::{Lanes, is_read_in_order};
 pub(crate) use micro::load;
 pub(crate) use pack::{Buffer, Copy};
 use view::{MatMut, MatRef};

@@ -49,13 +49,16 @@ impl Plan {
         let much = k > 8 && m.saturating_mul(k).saturating_mul(n) >= MUCH;
         // Whether a strip of B does not stay in the first-level cache from tile to tile, or only if it is copied.
         let slips = bytes(k, nr) > NEAR || awkward(b.row) && bytes(k, n) > NEAR;
+        let large = bytes(k, n) > LARGE.min(2 * caches.l2);
         let pays = much && tiles >= 16
             || k >= 96 && (tiles >= 24 && slips || m >= 16 && awkward(b.row) && bytes(k, n) > 1 << 20)
-            || k > 8
-                && (tiles >= 2 && bytes(k, n) > LARGE.min(2 * caches.l2)
-                    || tiles >= 16 && bytes(k, n) > caches.l2 / 2);
+            || k > 8 && (tiles >= 2 && large || tiles >= 16 && bytes(k, n) > caches.l2 / 2);
         let copy_b = b.col != 1 || pays;
         let sweep = is_swept(a, b);
+        // A large B that few rows use had better be read as it lies in memory, some of its rows at a time.
+        if !copy_b && !blend && m > 1 && tiles < 2 && is_read_in_order(b) {
+            return Self { mc: m, kc: equal_share(k, AT_A_TIME), nc: n, copy_a: false, copy_b, sweep };
+        }
         let copy_a = n >= 4 * nr && k > 8 && m > 1 && {
             let adjacent = a.col == 1;
             much && n >= 12 * nr
@@ -85,6 +88,15 @@ pub(super) fn is_swept<T: Element>(a: MatRef<T>, b: MatRef<T>) -> bool {
     a.cols <= FEW && a.rows > 1 && a.rows.saturating_mul(row) > large
 }
 
+/// Whether B is so large and its rows so long that few rows of A had better read it as it lies in memory. Rows of a page and more are
+/// sooner: a strip of them has as many pages as the sum has terms.
+pub(crate) fn is_read_in_order<T: Element>(b: MatRef<T>) -> bool {
+    let row = b.row.unsigned_abs() * size_of::<T>();
+    let l2 = Caches::get().l2;
+    let large = if row >= 4096 { l2 / 2 } else { LARGE.min(2 * l2) };
+    b.col == 1 && row >= 1024 && b.rows.saturating_mul(b.cols) * size_of::<T>() > large
+}
+
 /// Multiply-adds from which a product is worth copies of both operands, if it is not narrow.
 const MUCH: usize = 20 << 20;
 
@@ -94,6 +106,9 @@ const NEAR: usize = 32 << 10;
 /// Bytes of a B that is copied even for two tiles: a strip of it comes from the third level line by line, none of which the
 /// processor foresees where rows are long.
 const LARGE: usize = 3 << 19;
+
+/// Rows of a large B that are read side by side: not more than the streams that a processor foresees.
+const AT_A_TIME: usize = 32;
 
 /// Up to this k a large C takes longer to fetch and to store than A and B.
 const FEW: usize = 128;

@@ -264,6 +264,17 @@ fn single_rows_of_large_products() {
     Case { shape: [1, 701, 900], layouts: [0, 0, 0], update: 1 }.check::<f64>(f64::EPSILON);
 }
 
+/// A few rows whose B is larger than caches: it is read some rows at a time, and for two tiles and more it is copied.
+#[test]
+fn few_rows_of_large_products() {
+    for shape in [[2, 700, 1100], [13, 1203, 650], [27, 803, 650], [30, 803, 650]] {
+        for layouts in [[0, 0, 0], [1, 0, 0], [0, 2, 1], [2, 0, 2]] {
+            Case::check_updates::<f32>(shape, layouts, f64::from(f32::EPSILON));
+        }
+        Case::check_updates::<f64>(shape, [0, 0, 0], f64::EPSILON);
+    }
+}
+
 /// A C that is large beside A and B, walked through as it lies in memory; with A copied where its columns lie 4 KiB apart, and with both
 /// copied where there is much to compute.
 #[test]
