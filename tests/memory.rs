@@ -99,7 +99,7 @@ fn a_run_takes_what_is_stated() {
     let adam = || optimizer_by_name::<f32>("adam").unwrap();
     let plain = || Trainer::new(CrossEntropy, adam()).epochs(2).batch_size(64);
     holds("in order", network(), &data, None, || plain().shuffle(false));
-    holds("accumulated", network(), &data, None, || plain().accumulate(4));
+    holds("accumulated", network(), &data, None, || plain().accumulate(3));
     let rows: Vec<usize> = (0..150).collect();
     holds("of rows", network(), &data, Some(&rows), plain);
 
