@@ -9,9 +9,9 @@
 //! Blocks, tiles and threads cut C, never a sum, so the bits of a result are the same for any number of threads and for
 //! every instruction set that has fused multiply-add.
 
-mod cache;
 mod dot;
 mod driver;
+mod machine;
 mod micro;
 mod pack;
 mod stream;
@@ -272,10 +272,10 @@ impl<T: Element> Product<'_, T> {
         /// Estimated steps, each worth a multiply-add of a register, with registers along the columns of C.
         fn steps<T>(lanes: usize, a: MatRef<T>, b: MatRef<T>, c: MatMut<T>) -> usize {
             let (m, k, n) = (a.rows, a.cols, b.cols);
-            let copy = if b.col == 1 { 0 } else { k * n / 2 };
-            let scatter = if c.col == 1 { 0 } else { 2 * m * n };
+            let copy = if b.col == 1 { 0 } else { k * n };
             // A register holds half as many of what is twice as wide.
-            m * n.div_ceil(lanes) * k + (copy + scatter) * size_of::<T>() / 4
+            let scatter = if c.col == 1 { 0 } else { 2 * m * n * size_of::<T>() / 4 };
+            m * n.div_ceil(lanes) * k + copy + scatter
         }
         let Self { a, b, c, .. } = *self;
         steps(L::LANES, b.t(), a.t(), c.t()) < steps(L::LANES, a, b, c)

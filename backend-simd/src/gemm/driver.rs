@@ -6,8 +6,8 @@
 
 use std::mem::MaybeUninit;
 
-use crate::gemm::cache::Caches;
 use crate::gemm::dot::{Combine, Dot};
+use crate::gemm::machine::Machine;
 use crate::gemm::micro::{Micro, MicroFn, Tile, halves, slot};
 use crate::gemm::pack::{Buffer, Copy, prefetch};
 use crate::gemm::stream::Stream;
@@ -31,15 +31,15 @@ struct Plan {
     nc: usize,
     copy_a: bool,
     copy_b: bool,
-    /// Whether C, large beside A and B, is walked through in the order in which it lies in memory.
-    sweep: bool,
+    /// Whether some rows of B at a time are read as they lie in memory, with a visit to C for each of them.
+    in_order: bool,
 }
 
 impl Plan {
     fn new<L: Lanes>(a: MatRef<L::Elem>, b: MatRef<L::Elem>, blend: bool) -> Self {
         let (m, k, n) = (a.rows, a.cols, b.cols);
         let size = size_of::<L::Elem>();
-        let caches = Caches::get();
+        let machine = Machine::get();
         let nr = L::NV * L::LANES;
         let awkward = is_awkward::<L::Elem>;
         let bytes = |rows: usize, cols: usize| rows * cols * size;
@@ -49,34 +49,38 @@ impl Plan {
         let much = k > 8 && m.saturating_mul(k).saturating_mul(n) >= MUCH;
         // Whether a strip of B does not stay in the first-level cache from tile to tile, or only if it is copied.
         let slips = bytes(k, nr) > NEAR || awkward(b.row) && bytes(k, n) > NEAR;
-        let large = bytes(k, n) > LARGE.min(2 * caches.l2);
+        let large = bytes(k, n) > LARGE.min(2 * machine.l2);
+        // Where rows of B share so few sets of the first-level cache that its strips are read from the second for every tile.
+        let clashes = awkward(b.row) && (tiles >= 9 || tiles >= 4 && awkward(b.row / 2));
         let pays = much && tiles >= 16
-            || k >= 96 && (tiles >= 24 && slips || m >= 16 && awkward(b.row) && bytes(k, n) > 1 << 20)
-            || k > 8 && (tiles >= 2 && large || tiles >= 16 && bytes(k, n) > caches.l2 / 2);
+            || k >= 96
+                && (tiles >= 24 && slips || clashes || m >= 16 && awkward(b.row) && bytes(k, n) > 1 << 20)
+            || k > 8 && (tiles >= 2 && large || tiles >= 16 && bytes(k, n) > machine.l2 / 2);
         let copy_b = b.col != 1 || pays;
-        let sweep = is_swept(a, b);
         // A large B that few rows use had better be read as it lies in memory, some of its rows at a time.
-        if !copy_b && !blend && m > 1 && tiles < 2 && is_read_in_order(b) {
-            return Self { mc: m, kc: equal_share(k, AT_A_TIME), nc: n, copy_a: false, copy_b, sweep };
+        if !copy_b && (!blend || k > 2 * AT_A_TIME) && m > 1 && tiles < 2 && is_read_in_order(b) {
+            let kc = equal_share(k, AT_A_TIME);
+            return Self { mc: m, kc, nc: n, copy_a: false, copy_b, in_order: true };
         }
         let copy_a = n >= 4 * nr && k > 8 && m > 1 && {
             let adjacent = a.col == 1;
             much && n >= 12 * nr
                 || awkward(if adjacent { a.row } else { a.col })
-                || !adjacent && bytes(m, k) > caches.l2 / 2
+                || !adjacent && bytes(m, k) > machine.l2 / 2
         };
         if !copy_a && !copy_b {
             // Large tiles read little: only small ones are better off with a strip of B in the first-level cache.
             let kc = if blend || L::MR > 8 || m <= 4 * L::MR { k } else { equal_share(k, L::KC) };
-            return Self { mc: m, kc, nc: n, copy_a, copy_b, sweep };
+            return Self { mc: m, kc, nc: n, copy_a, copy_b, in_order: false };
         }
         let kc = if blend { k.max(1) } else { equal_share(k, L::KC) };
         // As many rows or columns, in whole units, as are to be found in so much of a cache.
         let within = |bytes: usize, unit: usize| (bytes / (kc * size) / unit).max(1);
         // A block of B stays in the second level; a block of A is read for each of them from the third.
-        let nc = if copy_b { equal_share(n.div_ceil(nr), within(caches.l2 / 2, nr)) * nr } else { n };
-        let mc = if copy_a { equal_share(m, within((caches.l3 / 4).min(8 << 20), L::MR) * L::MR) } else { m };
-        Self { mc, kc, nc, copy_a, copy_b, sweep }
+        let nc = if copy_b { equal_share(n.div_ceil(nr), within(machine.l2 / 2, nr)) * nr } else { n };
+        let mc =
+            if copy_a { equal_share(m, within((machine.l3 / 4).min(8 << 20), L::MR) * L::MR) } else { m };
+        Self { mc, kc, nc, copy_a, copy_b, in_order: false }
     }
 }
 
@@ -84,7 +88,7 @@ impl Plan {
 /// between short ones more is lost.
 pub(super) fn is_swept<T: Element>(a: MatRef<T>, b: MatRef<T>) -> bool {
     let row = b.cols.saturating_mul(size_of::<T>());
-    let large = if row >= 1024 { 128 << 10 } else { Caches::get().l2 / 4 };
+    let large = if row >= 1024 { 128 << 10 } else { Machine::get().l2 / 4 };
     a.cols <= FEW && a.rows > 1 && a.rows.saturating_mul(row) > large
 }
 
@@ -92,7 +96,7 @@ pub(super) fn is_swept<T: Element>(a: MatRef<T>, b: MatRef<T>) -> bool {
 /// sooner: a strip of them has as many pages as the sum has terms.
 pub(crate) fn is_read_in_order<T: Element>(b: MatRef<T>) -> bool {
     let row = b.row.unsigned_abs() * size_of::<T>();
-    let l2 = Caches::get().l2;
+    let l2 = Machine::get().l2;
     let large = if row >= 4096 { l2 / 2 } else { LARGE.min(2 * l2) };
     b.col == 1 && row >= 1024 && b.rows.saturating_mul(b.cols) * size_of::<T>() > large
 }
@@ -116,7 +120,7 @@ const FEW: usize = 128;
 /// Rows of the tiles of such a C, at most: where they all lie in one set of the first-level cache, no more than there is room for
 /// beside what else passes through.
 fn swept_rows<L: Lanes>(c: &MatMut<L::Elem>) -> usize {
-    if is_awkward::<L::Elem>(c.row) { L::MR.min(Caches::get().l1_ways - 1) } else { L::MR }
+    if is_awkward::<L::Elem>(c.row) { L::MR.min(Machine::get().l1_ways - 1) } else { L::MR }
 }
 
 /// Whether rows so far apart share too few sets of the first-level cache.
@@ -159,9 +163,9 @@ pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
     }
     let blend = matches!(update, Update::Blend { .. });
     let plan = Plan::new::<L>(a, b, blend);
-    if blend && k > LONGEST_BLEND {
+    if blend && (k > LONGEST_BLEND || plan.in_order) || plan.in_order && c.col != 1 {
         // SAFETY: the caller's contract.
-        return unsafe { blend_apart::<L>(product) };
+        return unsafe { aside::<L>(product) };
     }
     let a_len = if plan.copy_a { plan.mc * plan.kc } else { 0 };
     let b_len = if plan.copy_b { plan.nc * plan.kc } else { 0 };
@@ -174,18 +178,42 @@ pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
 /// Up to this k a single strip is computed without a plan.
 const SHORT: usize = 1024;
 
-/// Beyond this k a blend computes A·B apart first, since the chain of one element must not be cut.
+/// Beyond this k a blend computes A·B aside first, since the chain of one element must not be cut.
 const LONGEST_BLEND: usize = 2048;
 
-/// C ← β C + α G with G ← A B computed in a buffer.
-unsafe fn blend_apart<L: Lanes>(product: &Product<'_, L::Elem>) {
+/// Computes the sums in a buffer, and C from them: for a blend of which no sum is complete before the last block, and where to come
+/// back to a C of distant columns would cost too much.
+unsafe fn aside<L: Lanes>(product: &Product<'_, L::Elem>) {
     let Product { c, update, .. } = *product;
-    Buffer::with(c.rows * c.cols, |space: *mut L::Elem| {
-        let g = MatMut { ptr: space, row: c.cols.cast_signed(), col: 1, ..c };
-        let sums = MatRef { ptr: space.cast_const(), rows: c.rows, cols: c.cols, row: g.row, col: 1 };
-        // SAFETY: the buffer holds G, which the first product writes as a whole.
+    let (len, scattered) = (c.rows * c.cols, c.col != 1);
+    Buffer::with(if scattered { 2 * len } else { len }, |space: *mut L::Elem| {
+        let adjacent =
+            |ptr, like: MatMut<L::Elem>| MatMut { ptr, row: like.cols.cast_signed(), col: 1, ..like };
+        let sums = adjacent(space, c);
+        // SAFETY: the buffer holds the sums, which the product writes as a whole or adds to a copy of C, and where C is scattered a
+        // transposed copy of them; the set is available.
         unsafe {
-            run::<L>(&Product { c: g, update: Update::Replace, epilogue: None, ..*product });
+            if update == Update::Add {
+                move_tile::<L>(c, sums);
+            }
+            let chain = if update == Update::Add { Update::Add } else { Update::Replace };
+            run::<L>(&Product { c: sums, update: chain, epilogue: None, ..*product });
+            // As C lies in memory.
+            let (sums, c) = if scattered {
+                let turned = adjacent(space.add(len), c.t());
+                move_tile::<L>(sums.t(), turned);
+                (turned, c.t())
+            } else {
+                (sums, c)
+            };
+            let sums = MatRef {
+                ptr: sums.ptr.cast_const(),
+                rows: sums.rows,
+                cols: sums.cols,
+                row: sums.row,
+                col: 1,
+            };
+            let update = if update == Update::Add { Update::Replace } else { update };
             L::enter(Combine { sums, c, update });
         }
     });
@@ -210,7 +238,7 @@ unsafe fn blocks<L: Lanes>(
 ) {
     let Product { a, b, c, update, .. } = *product;
     let (m, k, n) = (a.rows, a.cols, b.cols);
-    let sweeps = plan.sweep && c.col == 1;
+    let sweeps = c.col == 1 && is_swept(a, b);
     let mut ic = 0;
     while ic < m {
         let mc = plan.mc.min(m - ic);
@@ -316,11 +344,15 @@ unsafe fn copy_strips<L: Lanes, I: Iterator<Item = (usize, usize, usize)>>(
     }
 }
 
-/// Whether the last register of a row is better computed apart: half a register takes half the time of a whole one, but not
+/// Whether the last register of a row is better computed apart: where half a register takes half the time of a whole one, but not
 /// beside one, and only if there are enough rows to keep the units busy.
 #[inline(always)]
 fn is_apart<L: Lane>(rows: usize, cols: usize) -> bool {
-    halves::<L>() && L::LANES < cols && cols <= L::LANES + L::Half::LANES && rows >= 7
+    halves::<L>()
+        && L::LANES < cols
+        && cols <= L::LANES + L::Half::LANES
+        && rows >= 7
+        && Machine::get().splits
 }
 
 /// A block of C with its block of A and its strips of B.
@@ -486,7 +518,7 @@ impl<T: Element> Macro<T> {
     /// The only row of the block, in wide pieces, unless B is wider and comes from afar.
     unsafe fn row<L: Lanes<Elem = T>>(&self) {
         let n = self.c.cols;
-        let far = self.k.saturating_mul(n).saturating_mul(size_of::<T>()) > Caches::get().l2 / 3;
+        let far = self.k.saturating_mul(n).saturating_mul(size_of::<T>()) > Machine::get().l2 / 3;
         let add = matches!(self.update, Update::Add);
         if far && n > 8 * L::LANES && self.c.col == 1 && (add || self.update == Update::Replace) {
             let (Left { ptr: x, step, .. }, Right { ptr: b, step: b_row, .. }) = (self.a, self.b);

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use ndarray::{Array2, ArrayRef2, ArrayViewMut2, Axis, Slice, Zip};
 
+use crate::gemm::machine::SPLITS;
 use crate::gemm::view::{MatMut, MatRef};
 use crate::gemm::{Block, Engine, Epilogue, Update, product};
 use crate::isa::{Element, Isa, Ready};
@@ -241,9 +242,15 @@ fn dot_form_with_long_sums() {
 /// Shapes that are cut into blocks and copied.
 #[test]
 fn large_shapes() {
-    for shape in
-        [[150, 1030, 130], [61, 2100, 260], [300, 512, 512], [20, 5000, 33], [1, 3000, 300], [515, 9, 700]]
-    {
+    for shape in [
+        [150, 1030, 130],
+        [61, 2100, 260],
+        [128, 100, 512],
+        [60, 130, 1024],
+        [20, 5000, 33],
+        [1, 3000, 300],
+        [515, 9, 700],
+    ] {
         for layouts in [[0, 0, 0], [0, 1, 0], [1, 0, 0], [1, 1, 1], [3, 5, 2]] {
             Case::check_updates::<f32>(shape, layouts, f64::from(f32::EPSILON));
         }
@@ -251,6 +258,21 @@ fn large_shapes() {
     Case { shape: [70, 1100, 140], layouts: [0, 1, 0], update: 2 }.check::<f64>(f64::EPSILON);
     // More rows of A than are copied at once.
     Case { shape: [1030, 2060, 130], layouts: [1, 0, 0], update: 1 }.check::<f32>(f64::from(f32::EPSILON));
+}
+
+/// Rows whose last register is half empty, as processors that split registers compute them and as others do.
+#[test]
+fn half_registers() {
+    for splits in [true, false] {
+        SPLITS.set(Some(splits));
+        for shape in [[7, 30, 24], [40, 65, 17], [15, 200, 53], [300, 40, 20]] {
+            for layouts in [[0, 0, 0], [0, 1, 0], [1, 0, 1]] {
+                Case::check_updates::<f32>(shape, layouts, f64::from(f32::EPSILON));
+                Case::check_updates::<f64>(shape, layouts, f64::EPSILON);
+            }
+        }
+    }
+    SPLITS.set(None);
 }
 
 /// A single row whose B is as large as caches, with whole and partial registers at the end of a row, and 8 rows of B and some.
@@ -264,11 +286,12 @@ fn single_rows_of_large_products() {
     Case { shape: [1, 701, 900], layouts: [0, 0, 0], update: 1 }.check::<f64>(f64::EPSILON);
 }
 
-/// A few rows whose B is larger than caches: it is read some rows at a time, and for two tiles and more it is copied.
+/// A few rows whose B is larger than caches: it is read some rows at a time, into a buffer where C is scattered or blended, and for two
+/// tiles and more it is copied.
 #[test]
 fn few_rows_of_large_products() {
     for shape in [[2, 700, 1100], [13, 1203, 650], [27, 803, 650], [30, 803, 650]] {
-        for layouts in [[0, 0, 0], [1, 0, 0], [0, 2, 1], [2, 0, 2]] {
+        for layouts in [[0, 0, 0], [1, 0, 0], [0, 2, 1], [0, 0, 3], [2, 0, 2]] {
             Case::check_updates::<f32>(shape, layouts, f64::from(f32::EPSILON));
         }
         Case::check_updates::<f64>(shape, [0, 0, 0], f64::EPSILON);
