@@ -36,7 +36,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn new<L: Lanes>(a: MatRef<L::Elem>, b: MatRef<L::Elem>, blend: bool) -> Self {
+    fn new<L: Lanes>(a: MatRef<L::Elem>, b: MatRef<L::Elem>, c: &MatMut<L::Elem>, blend: bool) -> Self {
         let (m, k, n) = (a.rows, a.cols, b.cols);
         let size = size_of::<L::Elem>();
         let machine = Machine::get();
@@ -56,7 +56,7 @@ impl Plan {
             || k >= 96
                 && (tiles >= 24 && slips || clashes || m >= 16 && awkward(b.row) && bytes(k, n) > 1 << 20)
             || k > 8 && (tiles >= 2 && large || tiles >= 16 && bytes(k, n) > machine.l2 / 2);
-        let copy_b = b.col != 1 || pays;
+        let copy_b = b.col != 1 || pays || is_broken(a.cols, c);
         // A large B that few rows use had better be read as it lies in memory, some of its rows at a time.
         if !copy_b && (!blend || k > 2 * AT_A_TIME) && m > 1 && tiles < 2 && is_read_in_order(b) {
             let kc = equal_share(k, AT_A_TIME);
@@ -90,6 +90,13 @@ pub(super) fn is_swept<T: Element>(a: MatRef<T>, b: MatRef<T>) -> bool {
     let row = b.cols.saturating_mul(size_of::<T>());
     let large = if row >= 1024 { 128 << 10 } else { Machine::get().l2 / 4 };
     a.cols <= FEW && a.rows > 1 && a.rows.saturating_mul(row) > large
+}
+
+/// Whether a C larger than the second-level cache is written after so few steps of the sum that it takes longest where its rows are no
+/// whole cache lines: then the place of each tile is best fetched ahead.
+fn is_broken<T: Element>(k: usize, c: &MatMut<T>) -> bool {
+    let row = c.row.unsigned_abs() * size_of::<T>();
+    k <= 20 && !row.is_multiple_of(64) && c.rows > 1 && c.rows.saturating_mul(row) > Machine::get().l2
 }
 
 /// Whether B is so large and its rows so long that few rows of A had better read it as it lies in memory. Rows of a page and more are
@@ -162,7 +169,7 @@ pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
         return finish(product, 0, 0, c);
     }
     let blend = matches!(update, Update::Blend { .. });
-    let plan = Plan::new::<L>(a, b, blend);
+    let plan = Plan::new::<L>(a, b, &c, blend);
     if blend && (k > LONGEST_BLEND || plan.in_order) || plan.in_order && c.col != 1 {
         // SAFETY: the caller's contract.
         return unsafe { aside::<L>(product) };
@@ -238,7 +245,7 @@ unsafe fn blocks<L: Lanes>(
 ) {
     let Product { a, b, c, update, .. } = *product;
     let (m, k, n) = (a.rows, a.cols, b.cols);
-    let sweeps = c.col == 1 && is_swept(a, b);
+    let sweeps = c.col == 1 && is_swept(a, b) && !is_broken(k, &c);
     let mut ic = 0;
     while ic < m {
         let mc = plan.mc.min(m - ic);

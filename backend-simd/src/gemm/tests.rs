@@ -302,7 +302,9 @@ fn few_rows_of_large_products() {
 /// copied where there is much to compute.
 #[test]
 fn short_sums_for_large_results() {
-    for shape in [[600, 1, 611], [517, 7, 700], [1024, 17, 515], [1025, 100, 256], [701, 70, 433]] {
+    for shape in
+        [[600, 1, 611], [1300, 7, 450], [517, 7, 700], [1024, 17, 515], [1025, 100, 256], [701, 70, 433]]
+    {
         for layouts in [[0, 0, 0], [1, 0, 0], [0, 0, 1], [1, 1, 1], [2, 1, 2]] {
             Case::check_updates::<f32>(shape, layouts, f64::from(f32::EPSILON));
         }
