@@ -62,12 +62,11 @@ impl Plan {
             let kc = equal_share(k, AT_A_TIME);
             return Self { mc: m, kc, nc: n, copy_a: false, copy_b, in_order: true };
         }
-        let copy_a = n >= 4 * nr && k > 8 && m > 1 && {
-            let adjacent = a.col == 1;
-            much && n >= 12 * nr
-                || awkward(if adjacent { a.row } else { a.col })
-                || !adjacent && bytes(m, k) > machine.l2 / 2
-        };
+        let adjacent = a.col == 1;
+        let copy_a = k > 8
+            && m > 1
+            && (n >= 4 * nr && (much && n >= 12 * nr || awkward(if adjacent { a.row } else { a.col }))
+                || n >= 2 * nr && !adjacent && bytes(m, k) > machine.l2 / 2);
         if !copy_a && !copy_b {
             // Large tiles read little: only small ones are better off with a strip of B in the first-level cache.
             let kc = if blend || L::MR > 8 || m <= 4 * L::MR { k } else { equal_share(k, L::KC) };
