@@ -257,7 +257,7 @@ impl Engine {
             } else {
                 threads::parallel_for(2 * parts, &halves);
             }
-            let other = MatRef { ptr: space.cast_const(), rows, cols, row: other.row, col: 1 };
+            let other = other.as_ref();
             let piece = (PIECE / (cols * size_of::<T>())).max(1);
             self.share_rows::<T>((rows, 0, cols), piece, &|_, row, n| {
                 let c = a.block(row, 0, n, cols);

@@ -241,10 +241,6 @@ fn lined_up<T: Copy>(x: MatRef<T>, y: MatMut<T>) -> (MatRef<T>, MatMut<T>) {
     (x, y)
 }
 
-fn as_ref<T>(y: MatMut<T>) -> MatRef<T> {
-    MatRef { ptr: y.ptr, rows: y.rows, cols: y.cols, row: y.row, col: y.col }
-}
-
 /// Scalars a nanosecond that one thread manages at least, for the decision to share work.
 pub(crate) const PACE: usize = 4;
 
@@ -267,7 +263,7 @@ fn share(engine: Engine, rows: usize, cols: usize, work: &(dyn Fn(usize, usize, 
 /// Y ← f(Y), on several threads if that pays.
 #[inline]
 fn each<T: Real, F: Unary<T> + Sync>(engine: Engine, f: F, y: MatMut<T>) {
-    let y = lined_up(as_ref(y), y).1;
+    let y = lined_up(y.as_ref(), y).1;
     share(engine, y.rows, y.cols, &|row, col, rows, cols| {
         engine.isa.dispatch(Each { f, y: y.block(row, col, rows, cols) });
     });

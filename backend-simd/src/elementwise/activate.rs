@@ -4,7 +4,7 @@ use std::marker::PhantomData as P;
 
 use chainrule_core::{Activation, Scalar};
 
-use super::{as_ref, both, each};
+use super::{both, each};
 use crate::gemm::Engine;
 use crate::gemm::view::{MatMut, MatRef};
 use crate::lane::Lane;
@@ -218,7 +218,7 @@ pub(crate) unsafe fn finish_forward<T: Real + Scalar>(
         if let Some(bias) = bias {
             both(engine, AfterSum(Keep(P)), bias, a);
         }
-        both(engine, First(P), as_ref(a), z);
+        both(engine, First(P), a.as_ref(), z);
     }
     let Some(bias) = bias.filter(|_| z.is_none()) else {
         // SAFETY: A is valid.

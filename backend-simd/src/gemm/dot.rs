@@ -222,9 +222,8 @@ unsafe fn adjacent<L: driver::Lanes>(product: &Product<'_, L::Elem>) {
             // SAFETY: the block lies inside the operands and C; `out` is larger than any tile.
             unsafe { L::DOTS[rows - 1][cols - 1](&args) };
             if !replaces {
-                let sums = MatRef { ptr: to.ptr.cast_const(), rows, cols, row: to.row, col: to.col };
                 // SAFETY: the block lies inside C; the set is available.
-                unsafe { L::enter(Combine { sums, c: block, update }) };
+                unsafe { L::enter(Combine { sums: to.as_ref(), c: block, update }) };
             }
         }
     }

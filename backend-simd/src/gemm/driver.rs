@@ -49,7 +49,7 @@ impl Plan {
         let much = k > 8 && m.saturating_mul(k).saturating_mul(n) >= MUCH;
         // Whether a strip of B does not stay in the first-level cache from tile to tile, or only if it is copied.
         let slips = bytes(k, nr) > NEAR || awkward(b.row) && bytes(k, n) > NEAR;
-        let large = bytes(k, n) > LARGE.min(2 * machine.l2);
+        let large = bytes(k, n) > large_from();
         // Where rows of B share so few sets of the first-level cache that its strips are read from the second for every tile.
         let clashes = awkward(b.row) && (tiles >= 9 || tiles >= 4 && awkward(b.row / 2));
         let pays = much && tiles >= 16
@@ -102,8 +102,7 @@ fn is_broken<T: Element>(k: usize, c: &MatMut<T>) -> bool {
 /// sooner: a strip of them has as many pages as the sum has terms.
 pub(crate) fn is_read_in_order<T: Element>(b: MatRef<T>) -> bool {
     let row = b.row.unsigned_abs() * size_of::<T>();
-    let l2 = Machine::get().l2;
-    let large = if row >= 4096 { l2 / 2 } else { LARGE.min(2 * l2) };
+    let large = if row >= 4096 { Machine::get().l2 / 2 } else { large_from() };
     b.col == 1 && row >= 1024 && b.rows.saturating_mul(b.cols) * size_of::<T>() > large
 }
 
@@ -113,9 +112,11 @@ const MUCH: usize = 20 << 20;
 /// Bytes that stay in the first-level cache while other things pass through it.
 const NEAR: usize = 32 << 10;
 
-/// Bytes of a B that is copied even for two tiles: a strip of it comes from the third level line by line, none of which the
-/// processor foresees where rows are long.
-const LARGE: usize = 3 << 19;
+/// Bytes from which a B is large, which is then copied even for two tiles: a strip of it comes from the third level line by line, none
+/// of which the processor foresees where rows are long.
+fn large_from() -> usize {
+    (3 << 19).min(2 * Machine::get().l2)
+}
 
 /// Rows of a large B that are read side by side: not more than the streams that a processor foresees.
 const AT_A_TIME: usize = 32;
@@ -199,28 +200,24 @@ unsafe fn aside<L: Lanes>(product: &Product<'_, L::Elem>) {
         // SAFETY: the buffer holds the sums, which the product writes as a whole or adds to a copy of C, and where C is scattered a
         // transposed copy of them; the set is available.
         unsafe {
-            if update == Update::Add {
-                move_tile::<L>(c, sums);
-            }
-            let chain = if update == Update::Add { Update::Add } else { Update::Replace };
-            run::<L>(&Product { c: sums, update: chain, epilogue: None, ..*product });
+            let (update, rest) = match update {
+                // Its chains begin with C.
+                Update::Add => {
+                    copy_to::<L>(c, sums);
+                    (Update::Add, Update::Replace)
+                }
+                Update::Replace | Update::Blend { .. } => (Update::Replace, update),
+            };
+            run::<L>(&Product { c: sums, update, epilogue: None, ..*product });
             // As C lies in memory.
             let (sums, c) = if scattered {
                 let turned = adjacent(space.add(len), c.t());
-                move_tile::<L>(sums.t(), turned);
+                copy_to::<L>(sums.t(), turned);
                 (turned, c.t())
             } else {
                 (sums, c)
             };
-            let sums = MatRef {
-                ptr: sums.ptr.cast_const(),
-                rows: sums.rows,
-                cols: sums.cols,
-                row: sums.row,
-                col: 1,
-            };
-            let update = if update == Update::Add { Update::Replace } else { update };
-            L::enter(Combine { sums, c, update });
+            L::enter(Combine { sums: sums.as_ref(), c, update: rest });
         }
     });
     finish(product, 0, 0, c);
@@ -590,7 +587,7 @@ unsafe fn through_scratch<L: Lanes>(
         // SAFETY: the scratch holds a tile; it is written before it is read, by the copy or by a kernel that replaces.
         unsafe {
             if !matches!(tile.update, Update::Replace) {
-                move_tile::<L>(c, copied.t());
+                copy_to::<L>(c, copied.t());
             }
             kernel(&Tile {
                 count: 1,
@@ -599,27 +596,25 @@ unsafe fn through_scratch<L: Lanes>(
                 c_row: cols.cast_signed(),
                 ..tile
             });
-            move_tile::<L>(copied, c.t());
+            copy_to::<L>(copied, c.t());
         }
     }
 }
 
-/// Copies a matrix of few elements to another of the same shape.
+/// Copies a matrix to another of the same shape.
 ///
 /// # Safety
 ///
 /// `from` is valid for reads, `to` for writes, and they do not overlap; the set of `L` is available.
 #[inline(always)]
-unsafe fn move_tile<L: Lanes>(from: MatMut<L::Elem>, to: MatMut<L::Elem>) {
-    let MatMut { ptr, rows, cols, row, col } = from;
+unsafe fn copy_to<L: Lanes>(from: MatMut<L::Elem>, to: MatMut<L::Elem>) {
     // SAFETY: the caller's contract; rows of `to` do not overlap, so that they are at least as far apart as they are long.
     unsafe {
         if to.col == 1 && to.row > 0 {
-            let from = MatRef { ptr: ptr.cast_const(), rows, cols, row, col };
-            return L::enter(Copy { from, to: to.ptr, to_row: to.row.unsigned_abs() });
+            return L::enter(Copy { from: from.as_ref(), to: to.ptr, to_row: to.row.unsigned_abs() });
         }
-        for i in 0..rows {
-            for j in 0..cols {
+        for i in 0..from.rows {
+            for j in 0..from.cols {
                 *to.at(i, j) = *from.at(i, j);
             }
         }

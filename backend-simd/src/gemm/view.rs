@@ -74,6 +74,13 @@ impl<T: Copy> MatMut<T> {
         Self { ptr: array.as_mut_ptr(), rows, cols, row, col }
     }
 
+    /// The same matrix, to be read.
+    #[inline]
+    pub(crate) fn as_ref(self) -> MatRef<T> {
+        let Self { ptr, rows, cols, row, col } = self;
+        MatRef { ptr: ptr.cast_const(), rows, cols, row, col }
+    }
+
     /// The transpose.
     #[inline]
     pub(crate) fn t(self) -> Self {
