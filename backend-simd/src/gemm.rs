@@ -14,6 +14,7 @@ mod driver;
 mod machine;
 mod micro;
 mod pack;
+mod plan;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -21,9 +22,10 @@ pub(crate) mod view;
 
 use crate::isa::{Element, Isa, Ready};
 use crate::threads;
-pub(crate) use driver::{Lanes, is_read_in_order};
+pub(crate) use driver::Lanes;
 pub(crate) use micro::load;
 pub(crate) use pack::{Buffer, Copy};
+pub(crate) use plan::is_read_in_order;
 use view::{MatMut, MatRef};
 
 /// How products are computed.
@@ -161,7 +163,7 @@ impl Axis {
 fn is_owned<T: Element>(a: MatRef<T>, b: MatRef<T>) -> bool {
     let outer = a.row == 1 && b.col == 1 && a.cols < b.cols;
     let tall = a.rows >= b.cols && (b.col == 1 || a.rows >= 512);
-    tall || outer || driver::is_swept(a, b)
+    tall || outer || plan::is_shallow(a, b)
 }
 
 /// The length of all but the last of about `parts` shares of `n` rows or columns, which threads own.
@@ -270,14 +272,18 @@ impl<T: Element> Product<'_, T> {
     /// Whether Cᵀ ← Bᵀ Aᵀ is estimated to take less time, with registers along the rows of C instead of its columns.
     fn is_better_transposed<L: Lanes<Elem = T>>(&self) -> bool {
         /// Estimated steps, each worth a multiply-add of a register, with registers along the columns of C.
-        fn steps<T>(lanes: usize, a: MatRef<T>, b: MatRef<T>, c: MatMut<T>) -> usize {
+        fn steps<L: Lanes>(a: MatRef<L::Elem>, b: MatRef<L::Elem>, c: MatMut<L::Elem>) -> usize {
             let (m, k, n) = (a.rows, a.cols, b.cols);
             let copy = if b.col == 1 { 0 } else { k * n };
-            // A register holds half as many of what is twice as wide.
-            let scatter = if c.col == 1 { 0 } else { 2 * m * n * size_of::<T>() / 4 };
-            m * n.div_ceil(lanes) * k + copy + scatter
+            // Every time that a tile is visited. A register holds half as many of what is twice as wide.
+            let visits = k.div_ceil(L::KC).max(1);
+            let scatter = if c.col == 1 { 0 } else { 2 * m * n * size_of::<L::Elem>() / 4 * visits };
+            m * n.div_ceil(L::LANES) * k + copy + scatter
         }
         let Self { a, b, c, .. } = *self;
-        steps(L::LANES, b.t(), a.t(), c.t()) < steps(L::LANES, a, b, c)
+        let (upright, turned) = (steps::<L>(a, b, c), steps::<L>(b.t(), a.t(), c.t()));
+        // Small tiles gain less from it than it says where as it is nothing is to be copied.
+        let margin = if !L::LARGE && b.col == 1 && c.col == 1 { turned / 8 } else { 0 };
+        turned + margin < upright
     }
 }

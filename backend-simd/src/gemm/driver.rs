@@ -5,11 +5,13 @@
 //! steps of `pc` the tile's partial sums wait in C, so that blocking does not change the order of any sum.
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use crate::gemm::dot::{Combine, Dot};
 use crate::gemm::machine::Machine;
 use crate::gemm::micro::{Micro, MicroFn, Tile, halves, slot};
-use crate::gemm::pack::{Buffer, Copy, prefetch};
+use crate::gemm::pack::{Buffer, Copy, Strips, prefetch};
+use crate::gemm::plan::{Plan, is_swept, swept_rows};
 use crate::gemm::stream::Stream;
 use crate::gemm::view::{MatMut, MatRef};
 use crate::gemm::{Block, Product, Update, split};
@@ -23,123 +25,6 @@ impl<L: Micro + Dot> Lanes for L {}
 /// Room for the largest tile of any lane type, in scalars.
 pub(super) const SCRATCH: usize = 14 * 32;
 
-/// The plan of one product: block sizes, and which operands are copied.
-#[derive(Clone, Copy, Debug)]
-struct Plan {
-    mc: usize,
-    kc: usize,
-    nc: usize,
-    copy_a: bool,
-    copy_b: bool,
-    /// Whether some rows of B at a time are read as they lie in memory, with a visit to C for each of them.
-    in_order: bool,
-}
-
-impl Plan {
-    fn new<L: Lanes>(a: MatRef<L::Elem>, b: MatRef<L::Elem>, c: &MatMut<L::Elem>, blend: bool) -> Self {
-        let (m, k, n) = (a.rows, a.cols, b.cols);
-        let size = size_of::<L::Elem>();
-        let machine = Machine::get();
-        let nr = L::NV * L::LANES;
-        let awkward = is_awkward::<L::Elem>;
-        let bytes = |rows: usize, cols: usize| rows * cols * size;
-        let tiles = m / L::MR;
-        // Where there is much to compute, copies cost little, and what is read from them lies together: an operand with long rows has
-        // each column in so many pages that the processor does not remember where they all are.
-        let much = k > 8 && m.saturating_mul(k).saturating_mul(n) >= MUCH;
-        // Whether a strip of B does not stay in the first-level cache from tile to tile, or only if it is copied.
-        let slips = bytes(k, nr) > NEAR || awkward(b.row) && bytes(k, n) > NEAR;
-        let large = bytes(k, n) > large_from();
-        // Where rows of B share so few sets of the first-level cache that its strips are read from the second for every tile.
-        let clashes = awkward(b.row) && (tiles >= 9 || tiles >= 4 && awkward(b.row / 2));
-        let pays = much && tiles >= 16
-            || k >= 96
-                && (tiles >= 24 && slips || clashes || m >= 16 && awkward(b.row) && bytes(k, n) > 1 << 20)
-            || k > 8 && (tiles >= 2 && large || tiles >= 16 && bytes(k, n) > machine.l2 / 2);
-        let copy_b = b.col != 1 || pays || is_broken(a.cols, c);
-        // A large B that few rows use had better be read as it lies in memory, some of its rows at a time.
-        if !copy_b && (!blend || k > 2 * AT_A_TIME) && m > 1 && tiles < 2 && is_read_in_order(b) {
-            let kc = equal_share(k, AT_A_TIME);
-            return Self { mc: m, kc, nc: n, copy_a: false, copy_b, in_order: true };
-        }
-        let adjacent = a.col == 1;
-        let copy_a = k > 8
-            && m > 1
-            && (n >= 4 * nr && (much && n >= 12 * nr || awkward(if adjacent { a.row } else { a.col }))
-                || n >= 2 * nr && !adjacent && bytes(m, k) > machine.l2 / 2);
-        if !copy_a && !copy_b {
-            // Large tiles read little: only small ones are better off with a strip of B in the first-level cache.
-            let kc = if blend || L::MR > 8 || m <= 4 * L::MR { k } else { equal_share(k, L::KC) };
-            return Self { mc: m, kc, nc: n, copy_a, copy_b, in_order: false };
-        }
-        let kc = if blend { k.max(1) } else { equal_share(k, L::KC) };
-        // As many rows or columns, in whole units, as are to be found in so much of a cache.
-        let within = |bytes: usize, unit: usize| (bytes / (kc * size) / unit).max(1);
-        // A block of B stays in the second level; a block of A is read for each of them from the third.
-        let nc = if copy_b { equal_share(n.div_ceil(nr), within(machine.l2 / 2, nr)) * nr } else { n };
-        let mc =
-            if copy_a { equal_share(m, within((machine.l3 / 4).min(8 << 20), L::MR) * L::MR) } else { m };
-        Self { mc, kc, nc, copy_a, copy_b, in_order: false }
-    }
-}
-
-/// Whether C = A B is so large and its sums are so short that it is best walked through as it lies in memory. Long rows are sooner:
-/// between short ones more is lost.
-pub(super) fn is_swept<T: Element>(a: MatRef<T>, b: MatRef<T>) -> bool {
-    let row = b.cols.saturating_mul(size_of::<T>());
-    let large = if row >= 1024 { 128 << 10 } else { Machine::get().l2 / 4 };
-    a.cols <= FEW && a.rows > 1 && a.rows.saturating_mul(row) > large
-}
-
-/// Whether a C larger than the second-level cache is written after so few steps of the sum that it takes longest where its rows are no
-/// whole cache lines: then the place of each tile is best fetched ahead.
-fn is_broken<T: Element>(k: usize, c: &MatMut<T>) -> bool {
-    let row = c.row.unsigned_abs() * size_of::<T>();
-    k <= 20 && !row.is_multiple_of(64) && c.rows > 1 && c.rows.saturating_mul(row) > Machine::get().l2
-}
-
-/// Whether B is so large and its rows so long that few rows of A had better read it as it lies in memory. Rows of a page and more are
-/// sooner: a strip of them has as many pages as the sum has terms.
-pub(crate) fn is_read_in_order<T: Element>(b: MatRef<T>) -> bool {
-    let row = b.row.unsigned_abs() * size_of::<T>();
-    let large = if row >= 4096 { Machine::get().l2 / 2 } else { large_from() };
-    b.col == 1 && row >= 1024 && b.rows.saturating_mul(b.cols) * size_of::<T>() > large
-}
-
-/// Multiply-adds from which a product is worth copies of both operands, if it is not narrow.
-const MUCH: usize = 20 << 20;
-
-/// Bytes that stay in the first-level cache while other things pass through it.
-const NEAR: usize = 32 << 10;
-
-/// Bytes from which a B is large, which is then copied even for two tiles: a strip of it comes from the third level line by line, none
-/// of which the processor foresees where rows are long.
-fn large_from() -> usize {
-    (3 << 19).min(2 * Machine::get().l2)
-}
-
-/// Rows of a large B that are read side by side: not more than the streams that a processor foresees.
-const AT_A_TIME: usize = 32;
-
-/// Up to this k a large C takes longer to fetch and to store than A and B.
-const FEW: usize = 128;
-
-/// Rows of the tiles of such a C, at most: where they all lie in one set of the first-level cache, no more than there is room for
-/// beside what else passes through.
-fn swept_rows<L: Lanes>(c: &MatMut<L::Elem>) -> usize {
-    if is_awkward::<L::Elem>(c.row) { L::MR.min(Machine::get().l1_ways - 1) } else { L::MR }
-}
-
-/// Whether rows so far apart share too few sets of the first-level cache.
-fn is_awkward<T>(row: isize) -> bool {
-    (row.unsigned_abs() * size_of::<T>()).is_multiple_of(2048)
-}
-
-/// The larger of the shares when `n` is cut into as few equal ones as possible of at most `most`; at least 1.
-fn equal_share(n: usize, most: usize) -> usize {
-    if n <= most { n.max(1) } else { n.div_ceil(n.div_ceil(most)) }
-}
-
 /// Computes a product with one chain of multiply-adds per element.
 ///
 /// # Safety
@@ -152,17 +37,17 @@ pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
     if b.cols <= nr && k <= SHORT && a.rows > 1 {
         // A single strip, where making a plan would cost as much as the work.
         let left = Left { ptr: a.ptr, next: a.row, row: a.row, step: Some(a.col) };
+        let strip = |right| Macro { k, a: left, b: right, c, update };
         if b.col == 1 {
-            let right = Right { ptr: b.ptr, step: b.row, next: 0 };
             // SAFETY: the caller's contract.
-            unsafe { Macro { k, a: left, b: right, c, update }.strip::<L>(0, b.cols) };
+            unsafe { strip(Right { ptr: b.ptr, step: b.row, next: 0 }).down_columns::<L>(usize::MAX) };
         } else {
             Buffer::with(k * nr, |space: *mut L::Elem| {
                 let right = Right { ptr: space.cast_const(), step: nr.cast_signed(), next: 0 };
                 // SAFETY: the caller's contract; the buffer holds k rows of a strip.
                 unsafe {
                     L::enter(Copy { from: b, to: space, to_row: nr });
-                    Macro { k, a: left, b: right, c, update }.strip::<L>(0, b.cols);
+                    strip(right).down_columns::<L>(usize::MAX);
                 }
             });
         }
@@ -241,7 +126,7 @@ unsafe fn blocks<L: Lanes>(
 ) {
     let Product { a, b, c, update, .. } = *product;
     let (m, k, n) = (a.rows, a.cols, b.cols);
-    let sweeps = c.col == 1 && is_swept(a, b) && !is_broken(k, &c);
+    let sweeps = is_swept::<L>(a, b, &c) || plan.in_order && !L::LARGE && c.col == 1;
     let mut ic = 0;
     while ic < m {
         let mc = plan.mc.min(m - ic);
@@ -270,12 +155,16 @@ unsafe fn blocks<L: Lanes>(
                     let block = Macro { k: kc, a: left, b: right, c: c_block, update };
                     if sweeps {
                         block.sweep::<L>();
-                    } else if plan.copy_b {
+                    } else if plan.copy_b && L::LARGE {
                         block.along_rows::<L>();
+                    } else if plan.copy_b {
+                        // As many as the second-level cache keeps from strip to strip.
+                        let tile = L::MR * kc * size_of::<L::Elem>();
+                        block.down_columns::<L>((Machine::get().l2 / 4).div_ceil(tile.max(1)));
                     } else if mc == 1 {
                         block.row::<L>();
                     } else {
-                        block.down_columns::<L>();
+                        block.down_columns::<L>(usize::MAX);
                     }
                 }
                 if pc + kc == k {
@@ -310,39 +199,72 @@ struct Left<T> {
     step: Option<isize>,
 }
 
-/// Steps of the sum that are copied together.
-const STEPS: usize = 16;
+/// Steps of the sum that are copied together, and strips.
+const STEPS: usize = 32;
+const TOGETHER: usize = 16;
 
 /// Copies a block of A as tiles of at most so many rows, column after column.
 unsafe fn copy_a<L: Lanes>(a: MatRef<L::Elem>, most: usize, to: *mut L::Elem) -> Left<L::Elem> {
-    let tiles = || split(a.rows, most).map(|(i, rows)| (i, rows, rows));
+    let tiles = a.rows.div_ceil(most);
+    let (share, larger) = (a.rows / tiles, a.rows % tiles);
+    let group = |first, cols, strips| Group { first, cols, strips, to_row: cols };
+    let groups = [group(0, share + 1, larger), group(larger * (share + 1), share, tiles - larger)];
     // SAFETY: the caller's buffer has room for the block; the set is available.
-    unsafe { copy_strips::<L, _>(a.t(), tiles, to) };
+    unsafe { copy_strips::<L>(a.t(), groups, to) };
     Left { ptr: to.cast_const(), next: a.cols.cast_signed(), row: 1, step: None }
 }
 
 /// Copies a block of B strip by strip.
 unsafe fn copy_b<L: Lanes>(b: MatRef<L::Elem>, to: *mut L::Elem) -> Right<L::Elem> {
     let nr = L::NV * L::LANES;
-    let strips = || (0..b.cols).step_by(nr).map(|j| (j, nr.min(b.cols - j), nr));
+    let (strips, rest) = (b.cols / nr, b.cols % nr);
+    let group = |first, cols, strips| Group { first, cols, strips, to_row: nr };
+    let groups = [group(0, nr, strips), group(strips * nr, rest, usize::from(rest > 0))];
     // SAFETY: the caller's buffer has room for whole strips; the set is available.
-    unsafe { copy_strips::<L, _>(b, strips, to) };
+    unsafe { copy_strips::<L>(b, groups, to) };
     Right { ptr: to.cast_const(), step: nr.cast_signed(), next: nr * b.rows }
 }
 
-/// Copies strips of columns, each row after row: of each its first column, its columns, and how far apart its rows are in the copy.
-unsafe fn copy_strips<L: Lanes, I: Iterator<Item = (usize, usize, usize)>>(
-    from: MatRef<L::Elem>,
-    strips: impl Fn() -> I,
-    to: *mut L::Elem,
-) {
-    // Where rows are adjacent in memory, a few at a time, so that the pages they lie in are visited once.
-    let rows = if from.col == 1 { STEPS } else { from.rows.max(1) };
-    for p in (0..from.rows).step_by(rows) {
-        for (j, cols, to_row) in strips() {
-            let block = from.block(p, j, rows.min(from.rows - p), cols);
-            // SAFETY: the caller's buffer has room for the strips; the set is available.
-            unsafe { L::enter(Copy { from: block, to: to.add(j * from.rows + p * to_row), to_row }) };
+/// Strips of the same number of columns side by side, from the first one's first column on, and how far apart the rows of a strip's copy
+/// are.
+#[derive(Clone, Copy)]
+struct Group {
+    first: usize,
+    cols: usize,
+    strips: usize,
+    to_row: usize,
+}
+
+/// Copies strips of columns, each row after row.
+unsafe fn copy_strips<L: Lanes>(from: MatRef<L::Elem>, groups: [Group; 2], to: *mut L::Elem) {
+    let (k, room) = (from.rows, from.cols);
+    // SAFETY: the caller's buffer has room for the strips; the set is available.
+    unsafe {
+        if from.col != 1 {
+            for Group { first, cols, strips, to_row } in groups {
+                for j in (first..).step_by(cols.max(1)).take(strips) {
+                    L::enter(Copy { from: from.block(0, j, k, cols), to: to.add(j * k), to_row });
+                }
+            }
+            return;
+        }
+        // A few rows at a time, so that the pages they lie in are visited once.
+        for p in (0..k).step_by(STEPS) {
+            let rows = STEPS.min(k - p);
+            for Group { first, cols, strips, to_row } in groups {
+                for s in (0..strips).step_by(TOGETHER) {
+                    let j = first + s * cols;
+                    L::enter(Strips {
+                        from: from.block(p, j, rows, TOGETHER.min(strips - s) * cols),
+                        cols,
+                        room: room - j,
+                        to: to.add(j * k + p * to_row),
+                        to_row,
+                        to_strip: cols * k,
+                        more: p + rows < k,
+                    });
+                }
+            }
         }
     }
 }
@@ -369,12 +291,16 @@ struct Macro<T> {
 }
 
 impl<T: Element> Macro<T> {
-    /// All tiles of the block, strip by strip.
-    unsafe fn down_columns<L: Lanes<Elem = T>>(&self) {
+    /// All tiles of the block, strip by strip; of a tall block so many tiles at a time.
+    unsafe fn down_columns<L: Lanes<Elem = T>>(&self, together: usize) {
         let (nr, n) = (L::NV * L::LANES, self.c.cols);
-        for s in 0..n.div_ceil(nr) {
-            // SAFETY: the strip lies inside the block.
-            unsafe { self.strip::<L>(s, nr.min(n - s * nr)) };
+        let tiles = self.c.rows.div_ceil(L::MR);
+        for first in (0..tiles).step_by(together) {
+            for s in 0..n.div_ceil(nr) {
+                let tiles = first..tiles.min(first.saturating_add(together));
+                // SAFETY: the strip lies inside the block.
+                unsafe { self.strip::<L>(s, nr.min(n - s * nr), tiles) };
+            }
         }
     }
 
@@ -424,32 +350,32 @@ impl<T: Element> Macro<T> {
         }
     }
 
-    /// All tiles of strip s.
+    /// Some tiles of strip s.
     #[inline(always)]
-    unsafe fn strip<L: Lanes<Elem = T>>(&self, s: usize, cols: usize) {
+    unsafe fn strip<L: Lanes<Elem = T>>(&self, s: usize, cols: usize, tiles: Range<usize>) {
         // SAFETY: the strip lies inside the block.
         unsafe {
             if is_apart::<L>(self.c.rows, cols) {
-                self.strip_apart::<L>(s, cols);
+                self.strip_apart::<L>(s, cols, tiles);
             } else {
-                self.columns::<L>(s, 0, cols);
+                self.columns::<L>(s, 0, cols, tiles);
             }
         }
     }
 
-    /// All tiles of strip s, the columns of its last register apart.
+    /// Some tiles of strip s, the columns of its last register apart.
     #[inline(never)]
-    unsafe fn strip_apart<L: Lanes<Elem = T>>(&self, s: usize, cols: usize) {
+    unsafe fn strip_apart<L: Lanes<Elem = T>>(&self, s: usize, cols: usize, tiles: Range<usize>) {
         // SAFETY: the columns lie inside the strip.
         unsafe {
-            self.columns::<L>(s, 0, L::LANES);
-            self.columns::<L>(s, L::LANES, cols - L::LANES);
+            self.columns::<L>(s, 0, L::LANES, tiles.clone());
+            self.columns::<L>(s, L::LANES, cols - L::LANES, tiles);
         }
     }
 
-    /// All tiles of some columns of strip s, in two groups: first those with a row more.
+    /// Some tiles of some columns of strip s, in two groups: first those with a row more.
     #[inline(always)]
-    unsafe fn columns<L: Lanes<Elem = T>>(&self, s: usize, first: usize, cols: usize) {
+    unsafe fn columns<L: Lanes<Elem = T>>(&self, s: usize, first: usize, cols: usize, tiles: Range<usize>) {
         let m = self.c.rows;
         if m <= L::MR {
             // SAFETY: the tile lies inside the block.
@@ -457,7 +383,11 @@ impl<T: Element> Macro<T> {
         }
         let pieces = m.div_ceil(L::MR);
         let (share, larger) = (m / pieces, m % pieces);
-        for (i, rows, count) in [(0, share + 1, larger), (larger * (share + 1), share, pieces - larger)] {
+        let i = tiles.start * share + larger.min(tiles.start);
+        let with_more = larger.clamp(tiles.start, tiles.end) - tiles.start;
+        for (i, rows, count) in
+            [(i, share + 1, with_more), (i + with_more * (share + 1), share, tiles.len() - with_more)]
+        {
             if count > 0 {
                 // SAFETY: the tiles lie inside the block.
                 unsafe { self.tiles::<L>(i, rows, (s, first), cols, count) };

@@ -54,9 +54,11 @@ pub(crate) trait Micro: Lane {
     const MR: usize;
     /// Registers in a row of a tile.
     const NV: usize = 2;
-    /// Longest piece of a sum between two visits of a tile to memory: long where a tile is so large that it can read its
-    /// operands from the second level, else such that a strip of B stays in the first.
-    const KC: usize = (if Self::MR > 8 { 8192 } else { 2048 }) / size_of::<Self::Elem>();
+    /// Whether tiles are so large that they can read their operands from the second level.
+    const LARGE: bool = Self::MR > 8;
+    /// Longest piece of a sum between two visits of a tile to memory: long for large tiles, else such that a strip of B stays in the
+    /// first-level cache as long as it is read.
+    const KC: usize = if Self::LARGE { 8192 / size_of::<Self::Elem>() } else { 512 };
     /// Kernels by rows − 1, then by [`slot`].
     const TILES: &'static [[MicroFn<Self::Elem>; 5]];
     /// Kernels of one row by the logarithm of the registers, then whether the last one is partial.

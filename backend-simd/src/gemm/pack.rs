@@ -126,6 +126,62 @@ impl<T: Element> Kernel<T> for Copy<T> {
     }
 }
 
+/// Copies strips of adjacent columns, each to rows of its own: row i of strip s to `to + s·to_strip + i·to_row`.
+///
+/// Registers are copied as wholes where they can be, which takes half the time of a part: what they hold beyond the columns of a strip
+/// ends up in its next row, which is copied later.
+pub(super) struct Strips<T> {
+    /// All strips side by side, columns adjacent in memory.
+    pub(super) from: MatRef<T>,
+    /// Columns of a strip.
+    pub(super) cols: usize,
+    /// Columns that are valid for reads from the first strip on: of the strips, and behind them.
+    pub(super) room: usize,
+    pub(super) to: *mut T,
+    pub(super) to_row: usize,
+    pub(super) to_strip: usize,
+    /// Whether further rows of the strips are copied later.
+    pub(super) more: bool,
+}
+
+impl<T: Element> Kernel<T> for Strips<T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lane<Elem = T>>(self) {
+        let Self { from, cols, room, to, to_row, to_strip, more } = self;
+        debug_assert!(from.col == 1 && cols <= to_row && from.cols.is_multiple_of(cols) && from.cols <= room);
+        let strips = from.cols / cols;
+        let whole = cols.next_multiple_of(L::LANES);
+        // Strips that whole registers may be read of, and need not reach beyond the next row.
+        let wide =
+            if whole <= room && whole <= 2 * to_row { strips.min((room - whole) / cols + 1) } else { 0 };
+        // From row to row memory is left and entered again, which processors do not foresee.
+        let ahead = (AHEAD / size_of::<T>() / from.cols).max(1).cast_signed();
+        for i in 0..from.rows {
+            let row = from.at(i, 0);
+            prefetch(row.wrapping_offset(ahead * from.row), from.cols);
+            let wide = if i + 1 < from.rows || more || whole <= to_row { wide } else { 0 };
+            // SAFETY: `from` is valid for the rows and for `room` columns, `to` for the rows of every strip; whole registers stay
+            // inside by the choice of `wide`.
+            unsafe {
+                let to = to.add(i * to_row);
+                for s in 0..wide {
+                    for j in (0..whole).step_by(L::LANES) {
+                        L::load(row.add(s * cols + j)).store(to.add(s * to_strip + j));
+                    }
+                }
+                for s in wide..strips {
+                    for j in (0..cols).step_by(L::LANES) {
+                        let n = L::LANES.min(cols - j);
+                        L::load_first(row.add(s * cols + j), n).store_first(to.add(s * to_strip + j), n);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Copies a square, or less at an edge, of which columns are adjacent in memory to rows that are.
 #[inline(always)]
 unsafe fn copy_square<L: Lane>(from: MatRef<L::Elem>, to: *mut L::Elem, to_row: usize) {

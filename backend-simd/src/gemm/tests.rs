@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use ndarray::{Array2, ArrayRef2, ArrayViewMut2, Axis, Slice, Zip};
 
 use crate::gemm::machine::SPLITS;
+use crate::gemm::pack::Strips;
 use crate::gemm::view::{MatMut, MatRef};
 use crate::gemm::{Block, Engine, Epilogue, Update, product};
 use crate::isa::{Element, Isa, Ready};
@@ -250,6 +251,8 @@ fn large_shapes() {
         [20, 5000, 33],
         [1, 3000, 300],
         [515, 9, 700],
+        [100, 300, 128],
+        [48, 80, 1024],
     ] {
         for layouts in [[0, 0, 0], [0, 1, 0], [1, 0, 0], [1, 1, 1], [3, 5, 2]] {
             Case::check_updates::<f32>(shape, layouts, f64::from(f32::EPSILON));
@@ -258,6 +261,38 @@ fn large_shapes() {
     Case { shape: [70, 1100, 140], layouts: [0, 1, 0], update: 2 }.check::<f64>(f64::EPSILON);
     // More rows of A than are copied at once.
     Case { shape: [1030, 2060, 130], layouts: [1, 0, 0], update: 1 }.check::<f32>(f64::from(f32::EPSILON));
+}
+
+/// Strips side by side, with and without columns behind them, as rows in exactly as much memory as they take.
+fn strips_are_copied<T: Element>() {
+    const BEHIND: usize = 9;
+    let mut numbers = Numbers(5);
+    let untouched = T::from_f64(-7.0);
+    for isa in Isa::available() {
+        for _ in 0..if cfg!(miri) { 40 } else { 3000 } {
+            let (rows, cols, strips) = (1 + numbers.below(9), 1 + numbers.below(17), 1 + numbers.below(4));
+            let room = strips * cols + numbers.below(17);
+            let case = format!("{isa}: {strips} strips of {rows} × {cols}, {room} in a row");
+            let source = Array2::from_shape_fn((rows, room), |(i, j)| T::from_f64((100 * i + j) as f64));
+            let from = MatRef::new(&source).block(0, 0, rows, strips * cols);
+            let mut copy = vec![untouched; strips * rows * cols + BEHIND];
+            let to = copy.as_mut_ptr();
+            let copies = Strips { from, cols, room, to, to_row: cols, to_strip: rows * cols, more: false };
+            Ready::new(isa).unwrap().dispatch(copies);
+            let (copied, behind) = copy.split_at(strips * rows * cols);
+            for (at, x) in copied.iter().enumerate() {
+                let (s, i, j) = (at / (rows * cols), at / cols % rows, at % cols);
+                assert_eq!(*x, T::from_f64((100 * i + s * cols + j) as f64), "{case}: {s}, {i}, {j}");
+            }
+            assert!(behind.iter().all(|&x| x == untouched), "{case}");
+        }
+    }
+}
+
+#[test]
+fn strips_are_copied_and_nothing_behind_them_is_written() {
+    strips_are_copied::<f32>();
+    strips_are_copied::<f64>();
 }
 
 /// Rows whose last register is half empty, as processors that split registers compute them and as others do.
