@@ -199,9 +199,8 @@ struct Left<T> {
     step: Option<isize>,
 }
 
-/// Steps of the sum that are copied together, and strips.
+/// Steps of the sum that are copied together.
 const STEPS: usize = 32;
-const TOGETHER: usize = 16;
 
 /// Copies a block of A as tiles of at most so many rows, column after column.
 unsafe fn copy_a<L: Lanes>(a: MatRef<L::Elem>, most: usize, to: *mut L::Elem) -> Left<L::Elem> {
@@ -248,14 +247,15 @@ unsafe fn copy_strips<L: Lanes>(from: MatRef<L::Elem>, groups: [Group; 2], to: *
             }
             return;
         }
-        // A few rows at a time, so that the pages they lie in are visited once.
+        // A few rows at a time, so that the pages they lie in are visited once; of each as much as goes to few enough pages.
+        let together = if L::LARGE { 8 } else { 16 };
         for p in (0..k).step_by(STEPS) {
             let rows = STEPS.min(k - p);
             for Group { first, cols, strips, to_row } in groups {
-                for s in (0..strips).step_by(TOGETHER) {
+                for s in (0..strips).step_by(together) {
                     let j = first + s * cols;
                     L::enter(Strips {
-                        from: from.block(p, j, rows, TOGETHER.min(strips - s) * cols),
+                        from: from.block(p, j, rows, together.min(strips - s) * cols),
                         cols,
                         room: room - j,
                         to: to.add(j * k + p * to_row),

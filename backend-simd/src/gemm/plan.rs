@@ -34,8 +34,8 @@ impl Plan {
         let copy_b = b.col != 1
             || k > 8 && if L::LARGE { large_tiles_copy_b::<L>(a, b) } else { small_tiles_copy_b::<L>(a, b) }
             || is_broken::<L>(k, c);
-        // A large B that few rows use had better be read as it lies in memory, some of its rows at a time.
-        // Not more than the streams that a processor foresees.
+        // A large B that the rows of few tiles use had better be read as it lies in memory, some of its rows at a time: not more than the
+        // streams that a processor foresees.
         let (few, at_a_time) = if L::LARGE { (2, 32) } else { (4, 16) };
         if !copy_b && (!blend || k > 2 * at_a_time) && 1 < m && m < few * L::MR && is_read_in_order(b) {
             let kc = equal_share(k, at_a_time);
@@ -164,8 +164,8 @@ pub(crate) fn is_read_in_order<T: Element>(b: MatRef<T>) -> bool {
 /// Bytes that stay in the first-level cache while other things pass through it.
 const NEAR: usize = 32 << 10;
 
-/// Bytes from which a B is large, which is then copied even for two tiles: a strip of it comes from the third level line by line, none
-/// of which the processor foresees where rows are long.
+/// Bytes from which a B is large, which is then copied even for few tiles: a strip of it comes from the third level line by line, none of
+/// which the processor foresees where rows are long.
 fn large_from() -> usize {
     (3 << 19).min(2 * Machine::get().l2)
 }
