@@ -50,39 +50,43 @@ pub(crate) trait Dot: Lane {
     const DOTS: &'static [&'static [DotFn<Self::Elem>]];
 }
 
-struct Run<'a, T, const MR: usize, const NR: usize, const PARTS: usize>(&'a Dots<T>);
+/// `PARTS` registers hold the partial sums of an element, of which `PASS` are computed at a time: fewer than all where a larger tile then
+/// fits the registers, which reads less.
+struct Run<'a, T, const MR: usize, const NR: usize, const PARTS: usize, const PASS: usize>(&'a Dots<T>);
 
-impl<T: Element, const MR: usize, const NR: usize, const PARTS: usize> Kernel<T>
-    for Run<'_, T, MR, NR, PARTS>
+impl<T: Element, const MR: usize, const NR: usize, const PARTS: usize, const PASS: usize> Kernel<T>
+    for Run<'_, T, MR, NR, PARTS, PASS>
 {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<L: Lane<Elem = T>>(self) {
-        const { assert!(PARTS * L::LANES == WIDTH) };
+        const { assert!(PARTS * L::LANES == WIDTH && PARTS.is_multiple_of(PASS)) };
         let Dots { k, a, a_row, b, b_col, out, out_row, out_col } = *self.0;
         // SAFETY: the contract of `DotFn`; partial registers touch no more than the k scalars of a row.
         unsafe {
-            let mut acc = [[[L::splat(T::ZERO); PARTS]; NR]; MR];
-            let mut p = 0;
-            while p + WIDTH <= k {
-                for q in 0..PARTS {
-                    let mut va = [L::splat(T::ZERO); MR];
-                    for i in 0..MR {
-                        va[i] = L::load(a.offset(i.cast_signed() * a_row).add(p + q * L::LANES));
-                    }
-                    for j in 0..NR {
-                        let vb = L::load(b.offset(j.cast_signed() * b_col).add(p + q * L::LANES));
+            let mut parts = [[[L::splat(T::ZERO); PARTS]; NR]; MR];
+            for pass in 0..PARTS / PASS {
+                let mut acc = [[[L::splat(T::ZERO); PASS]; NR]; MR];
+                let first = pass * PASS * L::LANES;
+                let mut p = first;
+                while p + WIDTH - first <= k {
+                    for q in 0..PASS {
+                        let mut va = [L::splat(T::ZERO); MR];
                         for i in 0..MR {
-                            acc[i][j][q] = va[i].mul_add(vb, acc[i][j][q]);
+                            va[i] = L::load(a.offset(i.cast_signed() * a_row).add(p + q * L::LANES));
+                        }
+                        for j in 0..NR {
+                            let vb = L::load(b.offset(j.cast_signed() * b_col).add(p + q * L::LANES));
+                            for i in 0..MR {
+                                acc[i][j][q] = va[i].mul_add(vb, acc[i][j][q]);
+                            }
                         }
                     }
+                    p += WIDTH;
                 }
-                p += WIDTH;
-            }
-            if p < k {
-                for q in 0..PARTS {
-                    let n = (k - p).saturating_sub(q * L::LANES).min(L::LANES);
+                for q in 0..PASS {
+                    let n = k.saturating_sub(p + q * L::LANES).min(L::LANES);
                     if n == 0 {
                         break;
                     }
@@ -97,13 +101,20 @@ impl<T: Element, const MR: usize, const NR: usize, const PARTS: usize> Kernel<T>
                         }
                     }
                 }
+                for i in 0..MR {
+                    for j in 0..NR {
+                        for q in 0..PASS {
+                            parts[i][j][pass * PASS + q] = acc[i][j][q];
+                        }
+                    }
+                }
             }
             for i in 0..MR {
                 for j in 0..NR {
                     let mut half = PARTS / 2;
                     while half > 0 {
                         for q in 0..half {
-                            acc[i][j][q] = acc[i][j][q].add(acc[i][j][q + half]);
+                            parts[i][j][q] = parts[i][j][q].add(parts[i][j][q + half]);
                         }
                         half /= 2;
                     }
@@ -114,7 +125,7 @@ impl<T: Element, const MR: usize, const NR: usize, const PARTS: usize> Kernel<T>
                 for (l, x) in eight.iter_mut().enumerate() {
                     let at = 8 * group + l;
                     if at < MR * NR {
-                        *x = acc[at / NR][at % NR][0];
+                        *x = parts[at / NR][at % NR][0];
                     }
                 }
                 let sums = if MR * NR == 1 { [eight[0].sum(); 8] } else { L::sum8(eight) };
@@ -130,39 +141,43 @@ impl<T: Element, const MR: usize, const NR: usize, const PARTS: usize> Kernel<T>
     }
 }
 
-unsafe fn dots<L: Lane, const MR: usize, const NR: usize, const PARTS: usize>(args: &Dots<L::Elem>) {
+unsafe fn dots<L: Lane, const MR: usize, const NR: usize, const PARTS: usize, const PASS: usize>(
+    args: &Dots<L::Elem>,
+) {
     // SAFETY: the contract of `DotFn`.
-    unsafe { L::enter(Run::<_, MR, NR, PARTS>(args)) }
+    unsafe { L::enter(Run::<_, MR, NR, PARTS, PASS>(args)) }
 }
 
+/// Kernels of a lane type, by rows; of each how many of the `parts` are computed at a time, and the columns.
 macro_rules! dot_kernels {
-    ($lane:ty, parts $parts:literal, $rows:literal by $cols:literal: $([$mr:literal: $($nr:literal)*])*) => {
+    ($lane:ty, parts $parts:literal, $rows:literal by $cols:literal: $([$mr:literal at $pass:literal: $($nr:literal)*])*) => {
         impl Dot for $lane {
             const DOT_ROWS: usize = $rows;
             const DOT_COLS: usize = $cols;
             const DOTS: &'static [&'static [DotFn<Self::Elem>]] =
-                &[$(dot_kernels!(@row $lane, $parts, $mr, $($nr)*)),*];
+                &[$(dot_kernels!(@row $lane, $parts, $mr, $pass, $($nr)*)),*];
         }
     };
-    (@row $lane:ty, $parts:literal, $mr:literal, $($nr:literal)*) => {
-        &[$(dots::<$lane, $mr, $nr, $parts>),*]
+    (@row $lane:ty, $parts:literal, $mr:literal, $pass:literal, $($nr:literal)*) => {
+        &[$(dots::<$lane, $mr, $nr, $parts, $pass>),*]
     };
 }
 
-dot_kernels!(portable::F32, parts 4, 1 by 3: [1: 1 2 3]);
-dot_kernels!(portable::F64, parts 8, 1 by 1: [1: 1]);
+dot_kernels!(portable::F32, parts 4, 1 by 3: [1 at 4: 1 2 3]);
+dot_kernels!(portable::F64, parts 8, 1 by 1: [1 at 8: 1]);
 #[cfg(target_arch = "x86_64")]
-dot_kernels!(avx2::F32x8, parts 2, 2 by 3: [1: 1 2 3] [2: 1 2 3]);
+dot_kernels!(avx2::F32x8, parts 2, 2 by 3: [1 at 2: 1 2 3] [2 at 2: 1 2 3]);
 #[cfg(target_arch = "x86_64")]
-dot_kernels!(avx2::F64x4, parts 4, 1 by 3: [1: 1 2 3]);
+dot_kernels!(avx2::F64x4, parts 4, 2 by 3: [1 at 4: 1 2 3] [2 at 2: 1 2 3]);
 #[cfg(target_arch = "x86_64")]
-dot_kernels!(avx512::F32x16, parts 1, 4 by 6: [1: 1 2 3 4 5 6] [2: 1 2 3 4 5 6] [3: 1 2 3 4 5 6] [4: 1 2 3 4 5 6]);
+dot_kernels!(avx512::F32x16, parts 1, 4 by 6:
+    [1 at 1: 1 2 3 4 5 6] [2 at 1: 1 2 3 4 5 6] [3 at 1: 1 2 3 4 5 6] [4 at 1: 1 2 3 4 5 6]);
 #[cfg(target_arch = "x86_64")]
-dot_kernels!(avx512::F64x8, parts 2, 3 by 4: [1: 1 2 3 4] [2: 1 2 3 4] [3: 1 2 3 4]);
+dot_kernels!(avx512::F64x8, parts 2, 3 by 4: [1 at 2: 1 2 3 4] [2 at 2: 1 2 3 4] [3 at 2: 1 2 3 4]);
 #[cfg(target_arch = "aarch64")]
-dot_kernels!(crate::lane::neon::F32x4, parts 4, 2 by 3: [1: 1 2 3] [2: 1 2 3]);
+dot_kernels!(crate::lane::neon::F32x4, parts 4, 2 by 3: [1 at 4: 1 2 3] [2 at 4: 1 2 3]);
 #[cfg(target_arch = "aarch64")]
-dot_kernels!(crate::lane::neon::F64x2, parts 8, 1 by 3: [1: 1 2 3]);
+dot_kernels!(crate::lane::neon::F64x2, parts 8, 1 by 3: [1 at 8: 1 2 3]);
 
 /// Computes a product as dot products.
 ///
