@@ -45,8 +45,14 @@ impl Plan {
             && m > 1
             && if L::LARGE { large_tiles_copy_a::<L>(a, n) } else { small_tiles_copy_a::<L>(a, n) };
         if !copy_a && !copy_b {
-            // Large tiles read little: only small ones are better off with a strip of B in the first-level cache.
-            let kc = if blend || L::LARGE || m <= 4 * L::MR { k } else { equal_share(k, L::KC) };
+            // Large tiles read little: only small ones are better off with a strip of B in the first-level cache, and beside it the lines
+            // that their columns of A lie in, which the next tiles read as well.
+            let kc = match (a.col == 1, m / L::MR) {
+                _ if blend || L::LARGE => k,
+                (true, 5..) => equal_share(k, L::KC),
+                (false, 2..) => equal_share(k, L::KC / 4),
+                _ => k,
+            };
             return Self { mc: m, kc, nc: n, copy_a, copy_b, in_order: false };
         }
         let kc = if blend { k.max(1) } else { equal_share(k, L::KC) };

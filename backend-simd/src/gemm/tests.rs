@@ -351,7 +351,7 @@ fn short_sums_for_large_results() {
 #[test]
 fn a_blend_is_the_product_and_then_a_step() {
     for isa in Isa::available().filter(|&isa| isa != Isa::Portable) {
-        for shape in [[7, 8, 33], [784, 10, 30], [20, 2500, 40], [3, 64, 3], [5, 0, 5]] {
+        for shape in [[7, 8, 33], [784, 10, 30], [60, 600, 40], [20, 2500, 40], [3, 64, 3], [5, 0, 5]] {
             for layouts in [[0, 0, 0], [0, 1, 0], [1, 0, 1]] {
                 let blended = Case { shape, layouts, update: 2 }.result::<f32>(isa);
                 // The same operands with another update.
