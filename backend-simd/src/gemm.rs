@@ -227,10 +227,16 @@ pub(crate) fn is_dot<T>(a: MatRef<T>, b: MatRef<T>) -> bool {
     }
 }
 
-/// The pieces of `n` things in equal shares of at most `most`: pairs of first and length.
-fn split(n: usize, most: usize) -> impl DoubleEndedIterator<Item = (usize, usize)> {
+/// How `n` things are cut into as few equal shares of at most `most` as possible: the number of shares, the things in each, and how many
+/// shares, the first ones, have one more.
+fn shares(n: usize, most: usize) -> (usize, usize, usize) {
     let pieces = n.div_ceil(most).max(1);
-    let (share, larger) = (n / pieces, n % pieces);
+    (pieces, n / pieces, n % pieces)
+}
+
+/// The [`shares`] of `n` things: pairs of first and length.
+fn split(n: usize, most: usize) -> impl DoubleEndedIterator<Item = (usize, usize)> {
+    let (pieces, share, larger) = shares(n, most);
     (0..pieces).map(move |p| (p * share + p.min(larger), share + usize::from(p < larger)))
 }
 

@@ -14,7 +14,7 @@ use crate::gemm::pack::{Buffer, Copy, Strips, prefetch};
 use crate::gemm::plan::{Plan, is_swept, swept_rows};
 use crate::gemm::stream::Stream;
 use crate::gemm::view::{MatMut, MatRef};
-use crate::gemm::{Block, Product, Update, split};
+use crate::gemm::{Block, Product, Update, shares, split};
 use crate::isa::Element;
 use crate::lane::Lane;
 
@@ -207,8 +207,7 @@ const STEPS: usize = 32;
 
 /// Copies a block of A as tiles of at most so many rows, column after column.
 unsafe fn copy_a<L: Lanes>(a: MatRef<L::Elem>, most: usize, to: *mut L::Elem) -> Left<L::Elem> {
-    let tiles = a.rows.div_ceil(most);
-    let (share, larger) = (a.rows / tiles, a.rows % tiles);
+    let (tiles, share, larger) = shares(a.rows, most);
     let group = |first, cols, strips| Group { first, cols, strips, to_row: cols };
     let groups = [group(0, share + 1, larger), group(larger * (share + 1), share, tiles - larger)];
     // SAFETY: the caller's buffer has room for the block; the set is available.
@@ -297,7 +296,7 @@ impl<T: Element> Macro<T> {
     /// All tiles of the block, strip by strip; of a tall block so many tiles at a time.
     unsafe fn down_columns<L: Lanes<Elem = T>>(&self, together: usize) {
         let (nr, n) = (L::NV * L::LANES, self.c.cols);
-        let tiles = self.c.rows.div_ceil(L::MR);
+        let (tiles, ..) = shares(self.c.rows, L::MR);
         for first in (0..tiles).step_by(together) {
             for s in 0..n.div_ceil(nr) {
                 let tiles = first..tiles.min(first.saturating_add(together));
@@ -384,8 +383,7 @@ impl<T: Element> Macro<T> {
             // SAFETY: the tile lies inside the block.
             return unsafe { self.tiles::<L>(0, m, (s, first), cols, 1) };
         }
-        let pieces = m.div_ceil(L::MR);
-        let (share, larger) = (m / pieces, m % pieces);
+        let (_, share, larger) = shares(m, L::MR);
         let i = tiles.start * share + larger.min(tiles.start);
         let with_more = larger.clamp(tiles.start, tiles.end) - tiles.start;
         for (i, rows, count) in
