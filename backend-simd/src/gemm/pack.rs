@@ -160,7 +160,8 @@ impl<T: Element> Kernel<T> for Strips<T> {
         let ahead = (AHEAD / size_of::<T>() / from.cols).max(1).cast_signed();
         for i in 0..from.rows {
             let row = from.at(i, 0);
-            prefetch(row.wrapping_offset(ahead * from.row), from.cols);
+            let next = row.wrapping_offset(ahead * from.row);
+            prefetch(next, from.cols);
             let wide = if i + 1 < from.rows || more || whole <= to_row { wide } else { 0 };
             // SAFETY: `from` is valid for the rows and for `room` columns, `to` for the rows of every strip; whole registers stay
             // inside by the choice of `wide`.
@@ -172,10 +173,7 @@ impl<T: Element> Kernel<T> for Strips<T> {
                     }
                 }
                 for s in wide..strips {
-                    for j in (0..cols).step_by(L::LANES) {
-                        let n = L::LANES.min(cols - j);
-                        L::load_first(row.add(s * cols + j), n).store_first(to.add(s * to_strip + j), n);
-                    }
+                    copy_row::<L>(row.add(s * cols), cols, to.add(s * to_strip), next.wrapping_add(s * cols));
                 }
             }
         }

@@ -5,6 +5,7 @@
 
 use crate::gemm::machine::Machine;
 use crate::gemm::micro::Micro;
+use crate::gemm::shares;
 use crate::gemm::view::{MatMut, MatRef};
 use crate::isa::Element;
 
@@ -192,5 +193,6 @@ fn is_awkward<T>(row: isize) -> bool {
 
 /// The larger of the shares when `n` is cut into as few equal ones as possible of at most `most`; at least 1.
 fn equal_share(n: usize, most: usize) -> usize {
-    if n <= most { n.max(1) } else { n.div_ceil(n.div_ceil(most)) }
+    let (_, share, larger) = shares(n, most);
+    (share + usize::from(larger > 0)).max(1)
 }

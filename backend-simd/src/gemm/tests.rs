@@ -325,7 +325,7 @@ fn single_rows_of_large_products() {
 /// rows it is copied.
 #[test]
 fn few_rows_of_large_products() {
-    for shape in [[2, 700, 1100], [13, 1203, 650], [27, 803, 650], [64, 803, 650]] {
+    for shape in [[2, 700, 1100], [13, 1203, 650], [27, 803, 650], [30, 803, 650], [64, 803, 650]] {
         for layouts in [[0, 0, 0], [1, 0, 0], [0, 2, 1], [0, 0, 3], [2, 0, 2]] {
             Case::check_updates::<f32>(shape, layouts, f64::from(f32::EPSILON));
         }
