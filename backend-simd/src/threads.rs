@@ -4,7 +4,7 @@
 //! (the *owner*) spawns *helpers* into the pool, which then wait for its next piece of work in a loop, for a bounded
 //! time after the last one. While they do, sharing costs well below a microsecond; while they sleep, the owner works alone
 //! and only asks for them to be woken. What work is worth sharing depends on how far apart the cores are: the owner measures
-//! it when a helper has woken.
+//! it when a helper has woken, and again from time to time, as threads move from core to core and virtual processors do so too.
 //!
 //! Each owner has a team of its own, so that owners do not wait for each other. The pool of a thread never changes, so a
 //! helper is always in the pool that is current for its owner. Work inside of shared work is not shared again.
@@ -25,17 +25,21 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_micros(100);
 
 /// Work below this many nanoseconds is never shared.
-const SMALL: usize = 16_000;
-
-/// Shared work pays from so many times on of what a word takes to a helper and back: with it go the cache lines of what the
-/// threads read and write. Cores that share a cache need 60 ns, others 200 ns and more.
-const ROUND_TRIPS: usize = 260;
+const SMALL: usize = 5_000;
 
 /// Work of so many nanoseconds is worth sharing whatever was measured.
-const MOST: usize = 4 * SMALL;
+const MOST: usize = 64_000;
+
+/// To share work costs as much as a word takes to a helper and back so many times, and once more for each [`PER_TRIP`] nanoseconds of
+/// the work: with it go the cache lines of what the threads read and write.
+const ROUND_TRIPS: usize = 27;
+const PER_TRIP: usize = 500;
 
 /// Of so many measurements the fastest counts: others may have been interrupted.
 const MEASUREMENTS: usize = 3;
+
+/// After so many decisions that depend on it, five milliseconds at least, what was measured may no longer hold.
+const VALID: usize = 1000;
 
 /// Work from this many nanoseconds on is shared even while the helpers sleep.
 const LARGE: usize = 150_000;
@@ -65,6 +69,8 @@ struct Team {
     small: AtomicUsize,
     /// Whether a helper has woken, on whichever core, since that was measured.
     unmeasured: AtomicBool,
+    /// How many decisions depended on it since.
+    decisions: AtomicUsize,
     owner: thread::ThreadId,
 }
 
@@ -101,13 +107,16 @@ fn several_ways(limit: usize, nanoseconds: usize, lies_there: bool) -> usize {
     let threads = if limit == 0 { pool } else { limit.min(pool) };
     TEAM.with(|team| {
         let small = || if lies_there { SMALL } else { team.small.load(Relaxed) };
-        let wanted = worthwhile(threads, nanoseconds, small());
+        // Where it has not been measured for long, whatever may be worth sharing has a helper woken: else a single moment of cores far
+        // apart would keep the owner alone for good.
+        let outdated = nanoseconds < MOST && team.decisions.fetch_add(1, Relaxed) >= VALID;
+        let wanted = worthwhile(threads, nanoseconds, if outdated { SMALL } else { small() });
         if wanted == 1 {
             return 1;
         }
         team.call(wanted - 1);
         let awake = team.awake.load(Relaxed);
-        if awake > 0 && team.unmeasured.swap(false, Relaxed) {
+        if awake > 0 && (team.unmeasured.swap(false, Relaxed) || outdated) {
             team.measure();
         }
         let threads = worthwhile(threads, nanoseconds, small());
@@ -115,9 +124,17 @@ fn several_ways(limit: usize, nanoseconds: usize, lies_there: bool) -> usize {
     })
 }
 
-/// Of so many threads those that should have a part of the work: each should have something to do that is worth its while.
+/// The nanoseconds from which on work is worth sharing where a word takes so many to a helper and back: half of the work is what sharing
+/// saves, and has to be more than what it costs, w / 2 > trip (27 + w / 500). Cores that share a cache need some 70 ns for a trip, others
+/// 200 ns and more; from 250 ns on the cost grows faster than what is saved.
+fn worth_sharing(trip: usize) -> usize {
+    let saved = (PER_TRIP / 2).saturating_sub(trip).max(1);
+    (ROUND_TRIPS * PER_TRIP).saturating_mul(trip).div_ceil(saved).clamp(SMALL, MOST)
+}
+
+/// Of so many threads those that should have a part of the work: each but the first should take from the others what is worth sharing.
 fn worthwhile(threads: usize, nanoseconds: usize, small: usize) -> usize {
-    threads.min(2 * nanoseconds / small).clamp(1, MOST_PARTS)
+    threads.min(nanoseconds / small + usize::from(nanoseconds >= small)).clamp(1, MOST_PARTS)
 }
 
 /// Calls `work` once for each part below `parts`, in any order and on several threads, and returns when all calls have.
@@ -170,6 +187,7 @@ impl Team {
             awake: AtomicUsize::new(0),
             small: AtomicUsize::new(SMALL),
             unmeasured: AtomicBool::new(false),
+            decisions: AtomicUsize::new(0),
             owner: thread::current().id(),
         }
     }
@@ -186,10 +204,11 @@ impl Team {
 
     /// Measures what is worth sharing, in some ten microseconds.
     fn measure(&self) {
+        self.decisions.store(0, Relaxed);
         let fastest = (0..MEASUREMENTS).filter_map(|_| self.round_trip()).min();
-        // Without a helper's answer it is measured again when there is one to wake.
+        // Without a helper's answer, what was measured before holds until the next time.
         if let Some(nanoseconds) = fastest {
-            self.small.store(ROUND_TRIPS.saturating_mul(nanoseconds).clamp(SMALL, MOST), Relaxed);
+            self.small.store(worth_sharing(nanoseconds), Relaxed);
         }
     }
 
@@ -369,10 +388,22 @@ mod tests {
     }
 
     #[test]
+    fn far_cores_share_less() {
+        assert_eq!(worth_sharing(0), SMALL);
+        assert!((SMALL..SMALL + SMALL / 4).contains(&worth_sharing(72)));
+        assert!((45_000..60_000).contains(&worth_sharing(200)));
+        for trip in [249, 250, 251, 450, usize::MAX] {
+            assert_eq!(worth_sharing(trip), MOST);
+        }
+    }
+
+    #[test]
     fn there_is_always_a_thread() {
         // Also where what is worth sharing turned out to be much more just now.
         assert_eq!(worthwhile(8, SMALL, MOST), 1);
+        assert_eq!(worthwhile(8, SMALL - 1, SMALL), 1);
         assert_eq!(worthwhile(8, SMALL, SMALL), 2);
+        assert_eq!(worthwhile(8, 3 * SMALL, SMALL), 4);
         assert_eq!(worthwhile(8, 100 * SMALL, SMALL), 8);
     }
 
@@ -396,9 +427,29 @@ mod tests {
                 assert!((SMALL..=MOST).contains(&team.small.load(Relaxed)));
                 team.small.store(2 * SMALL, Relaxed);
                 team.unmeasured.store(false, Relaxed);
+                team.decisions.store(0, Relaxed);
             });
             assert_eq!(ways(0, 2 * SMALL - 1), 1);
             many_rounds(20, 3);
+        });
+    }
+
+    #[test]
+    fn far_cores_are_measured_again() {
+        pool(2).install(|| {
+            TEAM.with(|team| {
+                // As after a moment in which the cores were far apart: nothing below `MOST` would be shared, and no helper woken.
+                team.small.store(MOST, Relaxed);
+                for _ in 0..VALID {
+                    assert_eq!(ways(0, SMALL), 1);
+                }
+                assert_eq!(team.spawned.load(Relaxed), 0);
+                let patience = Instant::now();
+                while team.decisions.load(Relaxed) >= VALID {
+                    ways(0, SMALL);
+                    assert!(patience.elapsed() < Duration::from_secs(60), "never measured again");
+                }
+            });
         });
     }
 
