@@ -278,16 +278,20 @@ impl<T: Element> Product<'_, T> {
     /// Whether Cᵀ ← Bᵀ Aᵀ is estimated to take less time, with registers along the rows of C instead of its columns.
     fn is_better_transposed<L: Lanes<Elem = T>>(&self) -> bool {
         /// Estimated steps, each worth a multiply-add of a register, with registers along the columns of C.
-        fn steps<L: Lanes>(a: MatRef<L::Elem>, b: MatRef<L::Elem>, c: MatMut<L::Elem>) -> usize {
+        fn steps<L: Lanes>(a: MatRef<L::Elem>, b: MatRef<L::Elem>, c: MatMut<L::Elem>, blend: bool) -> usize {
             let (m, k, n) = (a.rows, a.cols, b.cols);
             let copy = if b.col == 1 { 0 } else { k * n };
             // Every time that a tile is visited. A register holds half as many of what is twice as wide.
             let visits = k.div_ceil(L::KC).max(1);
-            let scatter = if c.col == 1 { 0 } else { 2 * m * n * size_of::<L::Elem>() / 4 * visits };
+            // An element whose neighbours in a register lie apart is worth so many; small tiles, of which few columns are whole squares to
+            // be transposed, need more to fetch it first.
+            let apart = if blend && !L::LARGE { 8 } else { 2 };
+            let scatter = if c.col == 1 { 0 } else { apart * m * n * size_of::<L::Elem>() / 4 * visits };
             m * n.div_ceil(L::LANES) * k + copy + scatter
         }
-        let Self { a, b, c, .. } = *self;
-        let (upright, turned) = (steps::<L>(a, b, c), steps::<L>(b.t(), a.t(), c.t()));
+        let Self { a, b, c, update, .. } = *self;
+        let blend = matches!(update, Update::Blend { .. });
+        let (upright, turned) = (steps::<L>(a, b, c, blend), steps::<L>(b.t(), a.t(), c.t(), blend));
         // Small tiles gain less from it than it says where as it is nothing is to be copied.
         let margin = if !L::LARGE && b.col == 1 && c.col == 1 { turned / 8 } else { 0 };
         turned + margin < upright

@@ -169,11 +169,21 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8> Kernel<T> for
                     }
                 }
                 if let Update::Blend { alpha, beta } = update {
-                    let (alpha, beta) = (L::splat(alpha), L::splat(beta));
-                    for i in 0..MR {
-                        for v in 0..NV {
-                            let old = register::<L, NV, LAST>(row(c, i), v, last);
-                            acc[i][v] = alpha.mul_add(acc[i][v], beta.mul(old));
+                    let (plain, alpha, beta) = (beta == T::ONE, L::splat(alpha), L::splat(beta));
+                    // Without weight decay the old C is a term as it is.
+                    if plain {
+                        for i in 0..MR {
+                            for v in 0..NV {
+                                let old = register::<L, NV, LAST>(row(c, i), v, last);
+                                acc[i][v] = alpha.mul_add(acc[i][v], old);
+                            }
+                        }
+                    } else {
+                        for i in 0..MR {
+                            for v in 0..NV {
+                                let old = register::<L, NV, LAST>(row(c, i), v, last);
+                                acc[i][v] = alpha.mul_add(acc[i][v], beta.mul(old));
+                            }
                         }
                     }
                 }

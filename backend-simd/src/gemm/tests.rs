@@ -95,13 +95,21 @@ struct Case {
 const ALPHA: f64 = -0.375;
 const BETA: f64 = 0.9375;
 
+/// Replacing, adding, and blending with a factor of the old C and without one.
+const UPDATES: usize = 4;
+
 impl Case {
     fn update<T: Element>(self) -> Update<T> {
         match self.update {
             0 => Update::Replace,
             1 => Update::Add,
-            _ => Update::Blend { alpha: T::from_f64(ALPHA), beta: T::from_f64(BETA) },
+            _ => Update::Blend { alpha: T::from_f64(ALPHA), beta: T::from_f64(self.beta()) },
         }
+    }
+
+    /// The factor of the old C under a blend.
+    fn beta(self) -> f64 {
+        if self.update == 2 { BETA } else { 1.0 }
     }
 
     fn operands<T: Element>(self) -> [Laid<T>; 3] {
@@ -143,7 +151,7 @@ impl Case {
         let case = |update| Self { shape, layouts, update };
         let [mut a, mut b, _] = case(0).operands::<T>();
         let sums = sums(&a.view(), &b.view());
-        for update in 0..3 {
+        for update in 0..UPDATES {
             case(update).check_with::<T>(&sums, epsilon);
         }
     }
@@ -159,7 +167,7 @@ impl Case {
             let (expected, size) = match self.update {
                 0 => (sum, size),
                 1 => (old + sum, old.abs() + size),
-                _ => (BETA * old + ALPHA * sum, old.abs() + size),
+                _ => (self.beta() * old + ALPHA * sum, old.abs() + size),
             };
             (expected, 2.0 * (k as f64 + 2.0) * epsilon * size)
         });
@@ -222,7 +230,7 @@ fn random_shapes_and_layouts() {
         let shape = [size(), size(), size()];
         let mut layout = || numbers.below(LAYOUTS);
         let layouts = [layout(), layout(), layout()];
-        let case = Case { shape, layouts, update: numbers.below(3) };
+        let case = Case { shape, layouts, update: numbers.below(UPDATES) };
         case.check::<f32>(f64::from(f32::EPSILON));
         case.check::<f64>(f64::EPSILON);
     }
@@ -352,15 +360,16 @@ fn short_sums_for_large_results() {
 fn a_blend_is_the_product_and_then_a_step() {
     for isa in Isa::available().filter(|&isa| isa != Isa::Portable) {
         for shape in [[7, 8, 33], [784, 10, 30], [60, 600, 40], [20, 2500, 40], [3, 64, 3], [5, 0, 5]] {
-            for layouts in [[0, 0, 0], [0, 1, 0], [1, 0, 1]] {
-                let blended = Case { shape, layouts, update: 2 }.result::<f32>(isa);
+            for (layouts, update) in [([0, 0, 0], 2), ([0, 1, 0], 3), ([1, 0, 1], 2), ([1, 0, 0], 3)] {
+                let case = Case { shape, layouts, update };
+                let blended = case.result::<f32>(isa);
                 // The same operands with another update.
-                let [mut a, mut b, mut c] = Case { shape, layouts, update: 2 }.operands::<f32>();
+                let [mut a, mut b, mut c] = case.operands::<f32>();
                 let mut g = Array2::from_elem((shape[0], shape[2]), f32::NAN);
                 matmul(engine(isa), &a.view(), &b.view(), Update::Replace, &mut g, None);
-                let (alpha, beta) = (f32::from_f64(ALPHA), f32::from_f64(BETA));
+                let (alpha, beta) = (f32::from_f64(ALPHA), f32::from_f64(case.beta()));
                 let stepped = Array2::from_shape_fn(g.dim(), |at| alpha.mul_add(g[at], beta * c.view()[at]));
-                assert!(bits(&blended) == bits(&stepped), "{isa} {shape:?} {layouts:?}");
+                assert!(bits(&blended) == bits(&stepped), "{isa} {case:?}");
             }
         }
     }
@@ -374,7 +383,7 @@ fn the_epilogue_sees_each_finished_element_once() {
     for isa in Isa::available() {
         for shape in shapes {
             let layouts = [numbers.below(LAYOUTS), numbers.below(LAYOUTS), numbers.below(LAYOUTS)];
-            for update in 0..3 {
+            for update in 0..UPDATES {
                 let case = Case { shape, layouts, update };
                 let expected = case.result::<f64>(isa);
                 let [mut a, mut b, mut c] = case.operands::<f64>();
@@ -421,7 +430,7 @@ fn the_same_bits_for_any_number_of_threads() {
         [[1, 784, 128], [32, 784, 128], [130, 200, 10], [64, 64, 200], [200, 300, 400], [7, 3, 2000]];
     for (round, shape) in shapes.into_iter().enumerate() {
         for layouts in [[0, 0, 0], [0, 1, 0], [1, 0, 1], [3, 2, 5]] {
-            let case = Case { shape, layouts, update: round % 3 };
+            let case = Case { shape, layouts, update: round % UPDATES };
             for isa in Isa::available() {
                 let expected = case.result::<f32>(isa);
                 for threads in [2, 3, 8] {
