@@ -98,28 +98,25 @@ impl Engine {
         if rows < 2 * piece || depth.saturating_mul(cols) * size > PIECE / 2 || gemm::is_dot(a, b) {
             return work(self, 0, rows);
         }
-        self.share_rows::<T>((rows, depth, cols), piece, work);
+        // An even number, of which two threads have as many.
+        let pieces = rows.div_ceil(piece).next_multiple_of(2);
+        self.share_rows::<T>((rows, depth, cols), pieces, &|engine, _, row, rows| work(engine, row, rows));
     }
 
-    /// Calls `work(engine, row, rows)` for pieces of so many rows, each thread for those that follow each other.
+    /// Calls `work(engine, piece, row, rows)` for so many pieces of the rows, each thread for those that follow each other.
     fn share_rows<T: Real>(
         self,
         (rows, depth, cols): (usize, usize, usize),
-        piece: usize,
-        work: &(dyn Fn(Self, usize, usize) + Sync),
+        pieces: usize,
+        work: &(dyn Fn(Self, usize, usize, usize) + Sync),
     ) {
-        let pieces = rows.div_ceil(piece);
         let nanoseconds = rows * (depth * cols / T::PER_NANOSECOND + cols / elementwise::PACE);
         let ways = threads::ways_where_data_lies(self.threads, nanoseconds).min(pieces);
-        let share = pieces.div_ceil(ways) * piece;
         let alone = Self { threads: 1, ..self };
-        threads::parallel_for(rows.div_ceil(share), &|part| {
-            let end = rows.min((part + 1) * share);
-            let mut row = part * share;
-            while row < end {
-                let n = piece.min(end - row);
-                work(alone, row, n);
-                row += n;
+        threads::parallel_for(ways, &|part| {
+            for piece in gemm::share(pieces, ways, 1, part) {
+                let rows = gemm::share(rows, pieces, gemm::UNIT, piece);
+                work(alone, piece, rows.start, rows.len());
             }
         });
     }
@@ -218,7 +215,7 @@ impl Engine {
         a: MatMut<T>,
     ) {
         let (rows, depth, cols) = (x.rows, x.cols, w.cols);
-        let first = gemm::share(depth, 2);
+        let first = gemm::share(depth, 2, gemm::UNIT, 0).end;
         let half = |part: usize| {
             let (from, len) = if part == 0 { (0, first) } else { (first, depth - first) };
             (x.block(0, from, rows, len), w.block(from, 0, len, cols))
@@ -240,15 +237,14 @@ impl Engine {
         }
         Buffer::with(rows * cols, |space: *mut T| {
             let other = MatMut { ptr: space, rows, cols, row: cols.cast_signed(), col: 1 };
-            let step = gemm::share(cols, (ways / 2).max(1));
-            let parts = cols.div_ceil(step);
+            let parts = (ways / 2).max(1);
             let halves = |part: usize| {
                 let ((x, w), c) = if part < parts { ((x_0, w_0), a) } else { ((x_1, w_1), other) };
-                let col = part % parts * step;
-                let n = step.min(cols - col);
+                let cols = gemm::share(cols, parts, gemm::UNIT, part % parts);
                 // SAFETY: the caller's contract; parts do not overlap.
                 unsafe {
-                    let (w, c) = (w.block(0, col, w.rows, n), c.block(0, col, rows, n));
+                    let w = w.block(0, cols.start, w.rows, cols.len());
+                    let c = c.block(0, cols.start, rows, cols.len());
                     gemm::product(alone, x, w, Update::Replace, c, None);
                 }
             };
@@ -258,8 +254,8 @@ impl Engine {
                 threads::parallel_for(2 * parts, &halves);
             }
             let other = other.as_ref();
-            let piece = (PIECE / (cols * size_of::<T>())).max(1);
-            self.share_rows::<T>((rows, 0, cols), piece, &|_, row, n| {
+            let pieces = rows.div_ceil((PIECE / (cols * size_of::<T>())).max(1));
+            self.share_rows::<T>((rows, 0, cols), pieces, &|_, _, row, n| {
                 let c = a.block(row, 0, n, cols);
                 let other = other.block(row, 0, n, cols);
                 // SAFETY: both products are there, and pieces do not overlap.
@@ -382,10 +378,9 @@ impl Engine {
         let both = len + n_j;
         Buffer::with(pieces * both, |space: *mut T| {
             let sums = MatMut { ptr: space, rows: pieces, cols: both, row: both.cast_signed(), col: 1 };
-            let piece = gemm::share(rows, pieces);
-            self.share_rows::<T>((rows, n_k, n_j), piece, &|engine, row, rows| {
+            self.share_rows::<T>((rows, n_k, n_j), pieces, &|engine, piece, row, rows| {
                 let part = |m: MatRef<T>| m.block(row, 0, rows, m.cols);
-                let to = sums.at(row / piece, 0);
+                let to = sums.at(piece, 0);
                 let dw = MatMut { ptr: to, rows: w.rows, cols: w.cols, row: w.cols.cast_signed(), col: 1 };
                 let dw = if turned { dw.t() } else { dw };
                 let db = MatMut { ptr: to.wrapping_add(len), rows: 1, cols: n_j, row: 0, col: 1 };
@@ -395,9 +390,7 @@ impl Engine {
                     elementwise::column_sums(engine.isa, part(delta), Update::Replace, db);
                 }
             });
-            // As many as there are: rounded up, pieces may cover the batch sooner.
-            let pieces = rows.div_ceil(piece);
-            let sums = MatRef { ptr: space.cast_const(), rows: pieces, cols: both, row: sums.row, col: 1 };
+            let sums = sums.as_ref();
             self.isa.dispatch(Total { sums: sums.block(0, 0, pieces, len), c: w, update: weights });
             if let Some(b) = b {
                 self.isa.dispatch(Total { sums: sums.block(0, len, pieces, n_j), c: b, update: biases });
@@ -508,6 +501,13 @@ mod tests {
         // And for a single one.
         same_bits(&[1, 2], (600, 436));
         same_bits(&[1, 2], (600, 438));
+    }
+
+    #[test]
+    fn wide_layers_of_few_inputs_have_the_same_bits() {
+        for n_k in [4, 10, 15, 16, 17] {
+            same_bits(&[1, 2, 4], (n_k, 1 + (1 << 18) / n_k));
+        }
     }
 
     #[test]

@@ -20,6 +20,8 @@ mod stream;
 mod tests;
 pub(crate) mod view;
 
+use std::ops::Range;
+
 use crate::isa::{Element, Isa, Ready};
 use crate::threads;
 pub(crate) use driver::Lanes;
@@ -166,19 +168,24 @@ fn is_owned<T: Element>(a: MatRef<T>, b: MatRef<T>) -> bool {
     tall || outer || plan::is_shallow(a, b)
 }
 
-/// The length of all but the last of about `parts` shares of `n` rows or columns, which threads own.
-pub(crate) fn share(n: usize, parts: usize) -> usize {
-    let step = n.div_ceil(parts.max(1));
-    if step < n { step.next_multiple_of(16) } else { n.max(1) }
+/// Share `i` of `parts` shares of `n` rows or columns: as equal as whole units allow if there are enough of these, the larger ones last,
+/// where a unit may be short of some.
+pub(crate) fn share(n: usize, parts: usize, unit: usize, i: usize) -> Range<usize> {
+    let unit = if n < parts * unit { 1 } else { unit };
+    let start = |i: usize| (i * n.div_ceil(unit) / parts * unit).min(n);
+    start(i)..start(i + 1)
 }
 
-/// The parts of C that are computed apart, in shares as equal as whole strips and tiles allow.
+/// Rows or columns in a unit of what threads own: as many scalars as two cache lines or one have.
+pub(crate) const UNIT: usize = 16;
+
+/// The parts of C that are computed apart, in shares as equal as whole units allow.
 struct Grid {
     rows: usize,
     cols: usize,
     row_parts: usize,
-    row_step: usize,
-    col_step: usize,
+    col_parts: usize,
+    along: Axis,
 }
 
 /// Rows or columns that make a part worth while.
@@ -187,22 +194,29 @@ const WIDE: usize = 32;
 impl Grid {
     /// About `ways` parts of C.
     fn new<T>(ways: usize, c: &MatMut<T>, along: Axis) -> Self {
-        let steps = |along: usize, across: usize| {
+        let parts = |along: usize, across: usize| {
             let along_parts = ways.min(along.div_ceil(WIDE));
-            let across_parts = (ways / along_parts).clamp(1, across.div_ceil(8));
-            (share(along, along_parts), across.div_ceil(across_parts))
+            (along_parts, (ways / along_parts).clamp(1, across.div_ceil(8)))
         };
-        let (row_step, col_step) = if along == Axis::Cols {
-            let (col_step, row_step) = steps(c.cols, c.rows);
-            (row_step, col_step)
+        let (row_parts, col_parts) = if along == Axis::Cols {
+            let (col_parts, row_parts) = parts(c.cols, c.rows);
+            (row_parts, col_parts)
         } else {
-            steps(c.rows, c.cols)
+            parts(c.rows, c.cols)
         };
-        Self { rows: c.rows, cols: c.cols, row_parts: c.rows.div_ceil(row_step), row_step, col_step }
+        Self { rows: c.rows, cols: c.cols, row_parts, col_parts, along }
     }
 
     fn parts(&self) -> usize {
-        self.row_parts * self.cols.div_ceil(self.col_step)
+        self.row_parts * self.col_parts
+    }
+
+    /// The rows and columns of a part.
+    fn part(&self, part: usize) -> (Range<usize>, Range<usize>) {
+        let unit = |axis| if self.along == axis { UNIT } else { 1 };
+        let rows = share(self.rows, self.row_parts, unit(Axis::Rows), part % self.row_parts);
+        let cols = share(self.cols, self.col_parts, unit(Axis::Cols), part / self.row_parts);
+        (rows, cols)
     }
 }
 
@@ -263,14 +277,13 @@ unsafe fn serial<L: Lanes>(product: &Product<'_, L::Elem>, dot: bool) {
 impl<T: Element> Product<'_, T> {
     /// The part of a grid.
     fn part(&self, grid: &Grid, part: usize) -> Self {
-        let (i, j) = (part % grid.row_parts * grid.row_step, part / grid.row_parts * grid.col_step);
-        let (rows, cols) = (grid.row_step.min(grid.rows - i), grid.col_step.min(grid.cols - j));
+        let (rows, cols) = grid.part(part);
         Self {
-            a: self.a.block(i, 0, rows, self.a.cols),
-            b: self.b.block(0, j, self.b.rows, cols),
-            c: self.c.block(i, j, rows, cols),
-            row: self.row + i,
-            col: self.col + j,
+            a: self.a.block(rows.start, 0, rows.len(), self.a.cols),
+            b: self.b.block(0, cols.start, self.b.rows, cols.len()),
+            c: self.c.block(rows.start, cols.start, rows.len(), cols.len()),
+            row: self.row + rows.start,
+            col: self.col + cols.start,
             ..*self
         }
     }
