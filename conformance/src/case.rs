@@ -351,6 +351,18 @@ pub(crate) fn explore(
     }
 }
 
+/// Runs a check of a product over cases that are much longer than wide, in memory either way: what a backend decides by how much there is
+/// to compute has to hold for these as well.
+pub(crate) fn lopsided(operands: &Operands, run: impl Fn(&Case) -> Result<(), String>) -> Outcome {
+    for (m, k, n) in [(1, 9, 30_000), (30_000, 3, 3), (2, 30_000, 5)] {
+        for layout in [Layout::Contiguous, Layout::Transposed] {
+            let case = Case { layouts: [layout; 5], ..Case::new(m, k, n) };
+            attempt(|| case.describe(operands), || run(&case))?;
+        }
+    }
+    Ok(())
+}
+
 /// Runs one case; a panic is a flaw as well.
 pub(crate) fn attempt(case: impl Fn() -> String, run: impl FnOnce() -> Result<(), String>) -> Outcome {
     let outcome = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {

@@ -3,7 +3,7 @@
 use chainrule_core::{Accumulate, Backend, Descent, Scalar, Slope};
 use ndarray::{Array1, Array2};
 
-use crate::case::{Case, Operands, Outcome, explore};
+use crate::case::{Case, Operands, Outcome, explore, lopsided};
 use crate::compare::{
     accepted, activation_bound, close_matrix, close_vector, epsilon, slope_bound, steepest, sum_bound, tiny,
 };
@@ -47,7 +47,8 @@ const DESCEND: Operands = Operands {
 };
 
 pub(crate) fn dense_forward_values<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {
-    explore(&FORWARD, false, |case| forward(backend, case))
+    explore(&FORWARD, false, |case| forward(backend, case))?;
+    lopsided(&FORWARD, |case| forward(backend, case))
 }
 
 pub(crate) fn dense_forward_special<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {
@@ -153,7 +154,8 @@ fn bias_activate<T: Scalar>(backend: &dyn Backend<T>, case: &Case) -> Result<(),
 }
 
 pub(crate) fn dense_backward_values<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {
-    explore(&BACKWARD, false, |case| backward(backend, case))
+    explore(&BACKWARD, false, |case| backward(backend, case))?;
+    lopsided(&BACKWARD, |case| backward(backend, case))
 }
 
 pub(crate) fn dense_backward_special<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {
@@ -197,7 +199,8 @@ fn backward<T: Scalar>(backend: &dyn Backend<T>, case: &Case) -> Result<(), Stri
 }
 
 pub(crate) fn dense_gradient_values<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {
-    explore(&GRADIENT, false, |case| gradient(backend, case))
+    explore(&GRADIENT, false, |case| gradient(backend, case))?;
+    lopsided(&GRADIENT, |case| gradient(backend, case))
 }
 
 pub(crate) fn dense_gradient_special<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {
@@ -241,7 +244,8 @@ fn gradient<T: Scalar>(backend: &dyn Backend<T>, case: &Case) -> Result<(), Stri
 }
 
 pub(crate) fn dense_descend_values<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {
-    explore(&DESCEND, false, |case| descend(backend, case))
+    explore(&DESCEND, false, |case| descend(backend, case))?;
+    lopsided(&DESCEND, |case| descend(backend, case))
 }
 
 /// δ k × m, X k × n, W m × n (contiguous in some order), b m; the gradient's place is filled with NaN.

@@ -2,7 +2,7 @@
 
 use chainrule_core::{Backend, Scalar};
 
-use crate::case::{Case, Operands, Outcome, explore};
+use crate::case::{Case, Operands, Outcome, explore, lopsided};
 use crate::compare::{accepted, close_matrix, epsilon, sum_bound, tiny};
 use crate::reference::{Reference, magnitude};
 
@@ -14,7 +14,8 @@ const OUTER: Operands =
     Operands { inputs: &["x", "y"], outputs: &["C"], options: &[], accumulates: true, activates: false };
 
 pub(crate) fn matmul_values<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {
-    explore(&MATMUL, false, |case| matmul(backend, case))
+    explore(&MATMUL, false, |case| matmul(backend, case))?;
+    lopsided(&MATMUL, |case| matmul(backend, case))
 }
 
 pub(crate) fn matmul_special<T: Scalar>(backend: &dyn Backend<T>) -> Outcome {
