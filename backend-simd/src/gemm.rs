@@ -295,10 +295,14 @@ impl<T: Element> Product<'_, T> {
             let (m, k, n) = (a.rows, a.cols, b.cols);
             let copy = if b.col == 1 { 0 } else { k * n };
             // Every time that a tile is visited. A register holds half as many of what is twice as wide.
-            let visits = k.div_ceil(L::KC).max(1);
-            // An element whose neighbours in a register lie apart is worth so many; small tiles, of which few columns are whole squares to
-            // be transposed, need more to fetch it first.
-            let apart = if blend && !L::LARGE { 8 } else { 2 };
+            let visits = k.div_ceil(plan::longest_piece::<L>(a)).max(1);
+            // An element whose neighbours in a register lie apart is worth so many: more for small tiles, of which few columns are whole
+            // squares to be transposed, and twice as many if it is fetched first.
+            let apart = match (L::LARGE, blend) {
+                (true, _) => 2,
+                (false, false) => 4,
+                (false, true) => 8,
+            };
             let scatter = if c.col == 1 { 0 } else { apart * m * n * size_of::<L::Elem>() / 4 * visits };
             m * n.div_ceil(L::LANES) * k + copy + scatter
         }

@@ -46,14 +46,9 @@ impl Plan {
             && m > 1
             && if L::LARGE { large_tiles_copy_a::<L>(a, n) } else { small_tiles_copy_a::<L>(a, n) };
         if !copy_a && !copy_b {
-            // Large tiles read little: only small ones are better off with a strip of B in the first-level cache, and beside it the lines
-            // that their columns of A lie in, which the next tiles read as well.
-            let kc = match (a.col == 1, m / L::MR) {
-                _ if blend || L::LARGE => k,
-                (true, 5..) => equal_share(k, L::KC),
-                (false, 2..) => equal_share(k, L::KC / 4),
-                _ => k,
-            };
+            // Large tiles read little: only several small ones are better off with what stays in the first-level cache.
+            let several = m / L::MR >= if a.col == 1 { 5 } else { 2 };
+            let kc = if blend || L::LARGE || !several { k } else { equal_share(k, longest_piece::<L>(a)) };
             return Self { mc: m, kc, nc: n, copy_a, copy_b, in_order: false };
         }
         let kc = if blend { k.max(1) } else { equal_share(k, L::KC) };
@@ -189,6 +184,12 @@ pub(super) fn swept_rows<L: Micro>(c: &MatMut<L::Elem>) -> usize {
 /// Whether rows so far apart share too few sets of the first-level cache.
 fn is_awkward<T>(row: isize) -> bool {
     (row.unsigned_abs() * size_of::<T>()).is_multiple_of(2048)
+}
+
+/// The longest piece of a sum for tiles that read A as it lies in memory: for small ones such that beside a strip of B the first-level
+/// cache keeps the lines that their columns of A lie in, which the next tiles read as well.
+pub(super) fn longest_piece<L: Micro>(a: MatRef<L::Elem>) -> usize {
+    if L::LARGE || a.col == 1 { L::KC } else { L::KC / 4 }
 }
 
 /// The larger of the shares when `n` is cut into as few equal ones as possible of at most `most`; at least 1.
