@@ -169,22 +169,13 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8> Kernel<T> for
                     }
                 }
                 if let Update::Blend { alpha, beta } = update {
-                    let (plain, alpha, beta) = (beta == T::ONE, L::splat(alpha), L::splat(beta));
+                    let old = |i, v| register::<L, NV, LAST>(row(c, i), v, last);
                     // Without weight decay the old C is a term as it is.
-                    if plain {
-                        for i in 0..MR {
-                            for v in 0..NV {
-                                let old = register::<L, NV, LAST>(row(c, i), v, last);
-                                acc[i][v] = alpha.mul_add(acc[i][v], old);
-                            }
-                        }
+                    if beta == T::ONE {
+                        blend(&mut acc, L::splat(alpha), old);
                     } else {
-                        for i in 0..MR {
-                            for v in 0..NV {
-                                let old = register::<L, NV, LAST>(row(c, i), v, last);
-                                acc[i][v] = alpha.mul_add(acc[i][v], beta.mul(old));
-                            }
-                        }
+                        let beta = L::splat(beta);
+                        blend(&mut acc, L::splat(alpha), |i, v| beta.mul(old(i, v)));
                     }
                 }
                 for i in 0..MR {
@@ -231,6 +222,21 @@ unsafe fn multiply_add<L: Lane, const MR: usize, const NV: usize, const LAST: u8
                     acc[i][v] = va[usize::from(v > 0)].mul_add(vb[v], acc[i][v]);
                 }
             }
+        }
+    }
+}
+
+/// acc ← α acc + c, where `c(i, v)` is what register v of row i is added to.
+#[inline(always)]
+unsafe fn blend<L: Lane, const MR: usize, const NV: usize>(
+    acc: &mut [[L; NV]; MR],
+    alpha: L,
+    c: impl Fn(usize, usize) -> L,
+) {
+    for i in 0..MR {
+        for v in 0..NV {
+            // SAFETY: the caller enables the set of `L`.
+            acc[i][v] = unsafe { alpha.mul_add(acc[i][v], c(i, v)) };
         }
     }
 }
