@@ -134,7 +134,7 @@ fn worth_sharing(trip: usize) -> usize {
 
 /// Of so many threads those that should have a part of the work: each but the first should take from the others what is worth sharing.
 fn worthwhile(threads: usize, nanoseconds: usize, small: usize) -> usize {
-    threads.min(nanoseconds / small + usize::from(nanoseconds >= small)).clamp(1, MOST_PARTS)
+    threads.min(1 + nanoseconds / small).clamp(1, MOST_PARTS)
 }
 
 /// Calls `work` once for each part below `parts`, in any order and on several threads, and returns when all calls have.
