@@ -2,9 +2,12 @@
 //!
 //! To wake a sleeping thread takes longer than most operations of a training step. So a thread that has work to share
 //! (the *owner*) spawns *helpers* into the pool, which then wait for its next piece of work in a loop, for a bounded
-//! time after the last one. While they do, sharing costs well below a microsecond; while they sleep, the owner works alone
-//! and only asks for them to be woken. What work is worth sharing depends on how far apart the cores are: the owner measures
-//! it when a helper has woken, and again from time to time, as threads move from core to core and virtual processors do so too.
+//! time after the last one. While they do, sharing costs well below a microsecond; while they sleep, the owner works alone,
+//! and only asks for them to be woken once there has been so much work without a pause that there will be more: a single
+//! inference every millisecond would pay for a helper each time, and never have one.
+//!
+//! What work is worth sharing depends on how far apart the cores are: the owner measures it when a helper has woken, and again from
+//! time to time, as threads move from core to core and virtual processors do so too.
 //!
 //! Each owner has a team of its own, so that owners do not wait for each other. The pool of a thread never changes, so a
 //! helper is always in the pool that is current for its owner. Work inside of shared work is not shared again.
@@ -16,7 +19,7 @@ use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,24 +28,25 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_micros(100);
 
 /// Work below this many nanoseconds is never shared.
-const SMALL: usize = 5_000;
+const SMALL: usize = 3_500;
 
 /// Work of so many nanoseconds is worth sharing whatever was measured.
 const MOST: usize = 64_000;
 
 /// To share work costs as much as a word takes to a helper and back so many times, and once more for each [`PER_TRIP`] nanoseconds of
 /// the work: with it go the cache lines of what the threads read and write.
-const ROUND_TRIPS: usize = 27;
-const PER_TRIP: usize = 500;
+const ROUND_TRIPS: usize = 18;
+const PER_TRIP: usize = 470;
 
 /// Of so many measurements the fastest counts: others may have been interrupted.
 const MEASUREMENTS: usize = 3;
 
-/// After so many decisions that depend on it, five milliseconds at least, what was measured may no longer hold.
+/// After so many decisions that depend on it, three milliseconds at least, what was measured may no longer hold.
 const VALID: usize = 1000;
 
-/// Work from this many nanoseconds on is shared even while the helpers sleep.
-const LARGE: usize = 150_000;
+/// So many nanoseconds of work, in one piece or in several without a pause, are worth waking the helpers: to do so can cost the owner
+/// half of it, where an idle core has gone to sleep.
+const LARGE: usize = 200_000;
 
 /// Most parts of one piece of work.
 const MOST_PARTS: usize = 1 << 12;
@@ -67,9 +71,7 @@ struct Team {
     awake: AtomicUsize,
     /// Nanoseconds of work that are worth sharing, as last measured.
     small: AtomicUsize,
-    /// Whether a helper has woken, on whichever core, since that was measured.
-    unmeasured: AtomicBool,
-    /// How many decisions depended on it since.
+    /// How many decisions depended on it since. When a helper has woken, on whichever core, it no longer holds.
     decisions: AtomicUsize,
     owner: thread::ThreadId,
 }
@@ -81,6 +83,7 @@ unsafe impl Sync for Team {}
 
 thread_local! {
     static TEAM: Arc<Team> = Arc::new(Team::new());
+    static DEMAND: Cell<Demand> = const { Cell::new(Demand { until: None, nanoseconds: 0 }) };
     /// Whether this thread is at a part of shared work.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
@@ -114,9 +117,9 @@ fn several_ways(limit: usize, nanoseconds: usize, lies_there: bool) -> usize {
         if wanted == 1 {
             return 1;
         }
-        team.call(wanted - 1);
+        team.call(wanted - 1, nanoseconds);
         let awake = team.awake.load(Relaxed);
-        if awake > 0 && (team.unmeasured.swap(false, Relaxed) || outdated) {
+        if awake > 0 && outdated {
             team.measure();
         }
         let threads = worthwhile(threads, nanoseconds, small());
@@ -125,8 +128,8 @@ fn several_ways(limit: usize, nanoseconds: usize, lies_there: bool) -> usize {
 }
 
 /// The nanoseconds from which on work is worth sharing where a word takes so many to a helper and back: half of the work is what sharing
-/// saves, and has to be more than what it costs, w / 2 > trip (27 + w / 500). Cores that share a cache need some 70 ns for a trip, others
-/// 200 ns and more; from 250 ns on the cost grows faster than what is saved.
+/// saves, and has to be more than what it costs, w / 2 > trip (18 + w / 470). Cores that share a cache need some 70 ns for a trip, others
+/// 200 ns and more; from 235 ns on the cost grows faster than what is saved.
 fn worth_sharing(trip: usize) -> usize {
     let saved = (PER_TRIP / 2).saturating_sub(trip).max(1);
     (ROUND_TRIPS * PER_TRIP).saturating_mul(trip).div_ceil(saved).clamp(SMALL, MOST)
@@ -135,6 +138,28 @@ fn worth_sharing(trip: usize) -> usize {
 /// Of so many threads those that should have a part of the work: each but the first should take from the others what is worth sharing.
 fn worthwhile(threads: usize, nanoseconds: usize, small: usize) -> usize {
     threads.min(1 + nanoseconds / small).clamp(1, MOST_PARTS)
+}
+
+/// Work that was worth sharing and came without a pause in which helpers would have gone back to sleep.
+#[derive(Clone, Copy, Debug)]
+struct Demand {
+    /// What comes later than this comes after a pause.
+    until: Option<Instant>,
+    /// How much it has been.
+    nanoseconds: usize,
+}
+
+impl Demand {
+    /// With so much more, which begins now and may take twice as long as expected.
+    fn and(self, nanoseconds: usize, now: Instant) -> Self {
+        let goes_on = self.until.is_some_and(|until| now <= until);
+        let before = if goes_on { self.nanoseconds } else { 0 };
+        let time = u64::try_from(nanoseconds).unwrap_or(u64::MAX).saturating_mul(2);
+        Self {
+            until: now.checked_add(PATIENCE.saturating_add(Duration::from_nanos(time))),
+            nanoseconds: before.saturating_add(nanoseconds),
+        }
+    }
 }
 
 /// Calls `work` once for each part below `parts`, in any order and on several threads, and returns when all calls have.
@@ -186,14 +211,21 @@ impl Team {
             spawned: AtomicUsize::new(0),
             awake: AtomicUsize::new(0),
             small: AtomicUsize::new(SMALL),
-            unmeasured: AtomicBool::new(false),
             decisions: AtomicUsize::new(0),
             owner: thread::current().id(),
         }
     }
 
-    /// Spawns helpers until there are `wanted`.
-    fn call(self: &Arc<Self>, wanted: usize) {
+    /// Spawns helpers until there are `wanted`, if they are worth waking with so much more work.
+    fn call(self: &Arc<Self>, wanted: usize, nanoseconds: usize) {
+        if self.spawned.load(Relaxed) >= wanted {
+            return;
+        }
+        let demand = DEMAND.get().and(nanoseconds, Instant::now());
+        DEMAND.set(demand);
+        if demand.nanoseconds < LARGE {
+            return;
+        }
         // Only the owner adds, so the count can only have fallen meanwhile.
         while self.spawned.load(Relaxed) < wanted {
             self.spawned.fetch_add(1, Relaxed);
@@ -309,7 +341,7 @@ impl Team {
     fn help(&self) {
         // The owner itself may come across this job while it waits for something in rayon.
         if thread::current().id() != self.owner && !INSIDE.get() {
-            self.unmeasured.store(true, Relaxed);
+            self.decisions.store(VALID, Relaxed);
             self.awake.fetch_add(1, Relaxed);
             let mut last = Instant::now();
             loop {
@@ -417,16 +449,16 @@ mod tests {
                 assert_eq!(team.small.load(Relaxed), SMALL);
                 // A helper does, at the latest when it has a core.
                 let patience = Instant::now();
-                while team.unmeasured.load(Relaxed)
-                    || team.spawned.load(Relaxed) == 0
+                while team.awake.load(Relaxed) == 0
+                    || team.decisions.load(Relaxed) >= VALID
                     || team.round_trip().is_none()
                 {
                     ways(0, LARGE);
+                    ways(0, SMALL);
                     assert!(patience.elapsed() < Duration::from_secs(60), "no answer from the helper");
                 }
                 assert!((SMALL..=MOST).contains(&team.small.load(Relaxed)));
                 team.small.store(2 * SMALL, Relaxed);
-                team.unmeasured.store(false, Relaxed);
                 team.decisions.store(0, Relaxed);
             });
             assert_eq!(ways(0, 2 * SMALL - 1), 1);
@@ -450,6 +482,33 @@ mod tests {
                     assert!(patience.elapsed() < Duration::from_secs(60), "never measured again");
                 }
             });
+        });
+    }
+
+    #[test]
+    fn helpers_are_woken_for_work_without_a_pause() {
+        let idle = Demand { until: None, nanoseconds: 0 };
+        let start = Instant::now();
+        let after = |microseconds| start + Duration::from_micros(microseconds);
+        assert_eq!(idle.and(LARGE, start).nanoseconds, LARGE);
+        // A piece of 40 µs, and another while helpers would still have waited.
+        let first = idle.and(40_000, start);
+        assert_eq!(first.and(50_000, after(150)).nanoseconds, 90_000);
+        assert_eq!(first.and(50_000, after(1000)).nanoseconds, 50_000);
+        // One of any length.
+        assert_eq!(first.and(usize::MAX, after(10)).nanoseconds, usize::MAX);
+        pool(2).install(|| {
+            let woken = || TEAM.with(|team| team.spawned.load(Relaxed) > 0);
+            for _ in 0..20 {
+                assert_eq!(ways(0, LARGE / 2), 1);
+                assert!(!woken());
+                thread::sleep(Duration::from_micros(2 * LARGE as u64 / 1000) + PATIENCE);
+            }
+            let patience = Instant::now();
+            while !woken() {
+                ways(0, LARGE / 2);
+                assert!(patience.elapsed() < Duration::from_secs(60), "never woken");
+            }
         });
     }
 
