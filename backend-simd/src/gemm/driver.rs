@@ -446,7 +446,8 @@ impl<T: Element> Macro<T> {
             last,
             update: self.update,
         };
-        (L::TILES[rows - 1][slot::<L>(vectors, last)], tile)
+        let copies = step.is_none() && self.b.step == (L::NV * L::LANES).cast_signed();
+        (L::TILES[rows - 1][slot::<L>(vectors, last, copies)], tile)
     }
 
     /// The only row of the block, in wide pieces, unless B is wider and comes from afar.

@@ -60,7 +60,7 @@ pub(crate) trait Micro: Lane {
     /// first-level cache as long as it is read.
     const KC: usize = if Self::LARGE { 8192 / size_of::<Self::Elem>() } else { 512 };
     /// Kernels by rows − 1, then by [`slot`].
-    const TILES: &'static [[MicroFn<Self::Elem>; 5]];
+    const TILES: &'static [[MicroFn<Self::Elem>; SLOTS]];
     /// Kernels of one row by the logarithm of the registers, then whether the last one is partial.
     const ROWS: [[MicroFn<Self::Elem>; 2]; 4];
 }
@@ -82,9 +82,12 @@ macro_rules! opaque {
     }};
 }
 
-struct Run<'a, T, const MR: usize, const NV: usize, const LAST: u8>(&'a Tile<T>);
+/// `COPIES` promises that A and B are copies: columns of `MR` elements and rows of `NV` registers, one after the other.
+struct Run<'a, T, const MR: usize, const NV: usize, const LAST: u8, const COPIES: bool>(&'a Tile<T>);
 
-impl<T: Element, const MR: usize, const NV: usize, const LAST: u8> Kernel<T> for Run<'_, T, MR, NV, LAST> {
+impl<T: Element, const MR: usize, const NV: usize, const LAST: u8, const COPIES: bool> Kernel<T>
+    for Run<'_, T, MR, NV, LAST, COPIES>
+{
     type Output = ();
 
     #[inline(always)]
@@ -124,7 +127,10 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8> Kernel<T> for
                 }
 
                 let mut row_b = b;
-                if a_row == 1 && embeds::<L>() && MR > 6 && LAST != HALF {
+                if COPIES {
+                    debug_assert!([a_row, a_step, b_step] == [1, MR, NV * L::LANES].map(usize::cast_signed));
+                    add_products_of_copies::<L, MR, NV, LAST>(&mut acc, &mut half, [a, b], k);
+                } else if a_row == 1 && embeds::<L>() && MR > 6 && LAST != HALF {
                     // A copy, or a column of A: no row needs an address of its own.
                     let mut columns = [a; 2];
                     for _ in 0..k {
@@ -193,6 +199,36 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8> Kernel<T> for
                 c = c.wrapping_offset(c_next);
             }
         }
+    }
+}
+
+/// Steps of the sums of copies in one turn of their loop.
+const UNROLLED: usize = 4;
+
+/// All steps of the sums of copies. The compiler knows where everything lies, and several steps share the instructions that count them.
+#[inline(always)]
+unsafe fn add_products_of_copies<L: Lane, const MR: usize, const NV: usize, const LAST: u8>(
+    acc: &mut [[L; NV]; MR],
+    half: &mut [L::Half; MR],
+    [mut column, mut row]: [*const L::Elem; 2],
+    k: usize,
+) {
+    let mut add = |step: usize, column: *const L::Elem, row: *const L::Elem| {
+        let (column, row) = (column.wrapping_add(step * MR), row.wrapping_add(step * NV * L::LANES));
+        // SAFETY: the caller's: k columns of `MR` elements and k rows of `NV` registers.
+        unsafe { multiply_add::<L, MR, NV, LAST>(acc, half, row, L::LANES, |i| [column.wrapping_add(i); 2]) }
+    };
+    for _ in 0..k / UNROLLED {
+        for step in 0..UNROLLED {
+            add(step, column, row);
+        }
+        // SAFETY: see `opaque`.
+        (column, row) = unsafe {
+            (opaque!(column.wrapping_add(UNROLLED * MR)), opaque!(row.wrapping_add(UNROLLED * NV * L::LANES)))
+        };
+    }
+    for step in 0..k % UNROLLED {
+        add(step, column, row);
     }
 }
 
@@ -270,13 +306,23 @@ pub(crate) unsafe fn load<L: Lane, const NV: usize, const PART: bool>(
 
 unsafe fn micro<L: Lane, const MR: usize, const NV: usize, const LAST: u8>(tile: &Tile<L::Elem>) {
     // SAFETY: the contract of `MicroFn`.
-    unsafe { L::enter(Run::<_, MR, NV, LAST>(tile)) }
+    unsafe { L::enter(Run::<_, MR, NV, LAST, false>(tile)) }
 }
 
-/// Index into a row of [`Micro::TILES`] for a tile of so many registers, of which the last holds `last` columns.
+unsafe fn micro_of_copies<L: Lane, const MR: usize>(tile: &Tile<L::Elem>) {
+    // SAFETY: the contract of `MicroFn`, and of `slot`.
+    unsafe { L::enter(Run::<_, MR, 2, WHOLE, true>(tile)) }
+}
+
+/// Kernels for a number of rows.
+const SLOTS: usize = 6;
+
+/// Index into a row of [`Micro::TILES`] for a tile of so many registers, of which the last holds `last` columns; `copies` tells that A and B
+/// are copies.
 #[inline]
-pub(super) fn slot<L: Lane>(vectors: usize, last: usize) -> usize {
+pub(super) fn slot<L: Lane>(vectors: usize, last: usize, copies: bool) -> usize {
     match (vectors, last) {
+        (2, last) if last == L::LANES && copies => 5,
         (2, last) => 3 + usize::from(last < L::LANES),
         (_, last) if halves::<L>() && last <= L::Half::LANES => usize::from(HALF),
         (_, last) => usize::from(if last < L::LANES { PART } else { WHOLE }),
@@ -293,13 +339,15 @@ const fn embeds<L: Lane>() -> bool {
     cfg!(target_arch = "x86_64") && size_of::<L>() == 64
 }
 
-const fn tiles<L: Lane, const MR: usize>() -> [MicroFn<L::Elem>; 5] {
+const fn tiles<L: Lane, const MR: usize>(largest: usize) -> [MicroFn<L::Elem>; SLOTS] {
     [
         micro::<L, MR, 1, WHOLE>,
         micro::<L, MR, 1, PART>,
         if halves::<L>() { micro::<L, MR, 1, HALF> } else { micro::<L, MR, 1, PART> },
         micro::<L, MR, 2, WHOLE>,
         micro::<L, MR, 2, PART>,
+        // Small tiles only, since others have more to do at every step; nearly all of them are of these sizes.
+        if largest <= 8 && MR + 1 >= largest { micro_of_copies::<L, MR> } else { micro::<L, MR, 2, WHOLE> },
     ]
 }
 
@@ -307,7 +355,7 @@ macro_rules! micro_kernels {
     ($lane:ty, $mr:literal: $($rows:literal)*) => {
         impl Micro for $lane {
             const MR: usize = $mr;
-            const TILES: &'static [[MicroFn<Self::Elem>; 5]] = &[$(tiles::<$lane, $rows>()),*];
+            const TILES: &'static [[MicroFn<Self::Elem>; SLOTS]] = &[$(tiles::<$lane, $rows>($mr)),*];
             const ROWS: [[MicroFn<Self::Elem>; 2]; 4] = [
                 [micro::<$lane, 1, 1, WHOLE>, micro::<$lane, 1, 1, PART>],
                 [micro::<$lane, 1, 2, WHOLE>, micro::<$lane, 1, 2, PART>],

@@ -44,7 +44,7 @@ impl Plan {
         }
         let copy_a = k > 8
             && m > 1
-            && if L::LARGE { large_tiles_copy_a::<L>(a, n) } else { small_tiles_copy_a::<L>(a, n) };
+            && if L::LARGE { large_tiles_copy_a::<L>(a, n) } else { small_tiles_copy_a::<L>(a, n, copy_b) };
         if !copy_a && !copy_b {
             // Large tiles read little: only several small ones are better off with what stays in the first-level cache.
             let several = m / L::MR >= if a.col == 1 { 5 } else { 2 };
@@ -106,6 +106,7 @@ fn small_tiles_copy_b<L: Micro>(a: MatRef<L::Elem>, b: MatRef<L::Elem>) -> bool 
     let clashes = sets < SETS && (lines > places || tiles >= 16 && 2 * lines > places);
     let slips = 2 * lines > places && n > 2 * L::NV * L::LANES;
     tiles >= 10 && (clashes || size > large_from())
+        || tiles >= 8 && is_much(a, n) && size > 2 * large_from()
         || tiles >= 16 && (is_much(a, n) || size > Machine::get().l2 / 2)
         || tiles >= 24 && slips
 }
@@ -118,11 +119,15 @@ fn large_tiles_copy_a<L: Micro>(a: MatRef<L::Elem>, n: usize) -> bool {
         || n >= 2 * nr && !adjacent && bytes::<L::Elem>(a.rows, a.cols) > Machine::get().l2 / 2
 }
 
-/// Whether small tiles are better off with a copy of A: hardly where rows are adjacent in memory, of which they read six at a time.
-fn small_tiles_copy_a<L: Micro>(a: MatRef<L::Elem>, n: usize) -> bool {
+/// Whether small tiles are better off with a copy of A. Where rows are adjacent in memory, of which they read six at a time, only copies of
+/// both operands together are worth it: their sums take fewer instructions.
+fn small_tiles_copy_a<L: Micro>(a: MatRef<L::Elem>, n: usize, copy_b: bool) -> bool {
     let strips = n / (L::NV * L::LANES);
-    strips >= if a.col == 1 { 128 } else { 16 } && is_much(a, n)
-        || strips >= 20 && a.col != 1 && bytes::<L::Elem>(a.rows, a.cols) > NEAR
+    if a.col == 1 {
+        copy_b && strips >= 48 && is_much(a, n)
+    } else {
+        strips >= 16 && is_much(a, n) || strips >= 20 && bytes::<L::Elem>(a.rows, a.cols) > NEAR
+    }
 }
 
 /// Bytes of a line of the caches, and sets of lines in the first level.

@@ -261,12 +261,15 @@ fn large_shapes() {
         [515, 9, 700],
         [100, 300, 128],
         [48, 80, 1024],
+        // So much that both are copied: tiles of six rows and of five, and pieces of sums that are no multiple of four.
+        [65, 563, 800],
     ] {
         for layouts in [[0, 0, 0], [0, 1, 0], [1, 0, 0], [1, 1, 1], [3, 5, 2]] {
             Case::check_updates::<f32>(shape, layouts, f64::from(f32::EPSILON));
         }
     }
     Case { shape: [70, 1100, 140], layouts: [0, 1, 0], update: 2 }.check::<f64>(f64::EPSILON);
+    Case { shape: [65, 563, 800], layouts: [1, 0, 0], update: 1 }.check::<f64>(f64::EPSILON);
     // More rows of A than are copied at once.
     Case { shape: [1030, 2060, 130], layouts: [1, 0, 0], update: 1 }.check::<f32>(f64::from(f32::EPSILON));
 }
