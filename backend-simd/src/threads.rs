@@ -83,6 +83,7 @@ unsafe impl Sync for Team {}
 
 thread_local! {
     static TEAM: Arc<Team> = Arc::new(Team::new());
+    /// What this thread had to share while not all of the helpers that it wanted were there.
     static DEMAND: Cell<Demand> = const { Cell::new(Demand { until: None, nanoseconds: 0 }) };
     /// Whether this thread is at a part of shared work.
     static INSIDE: Cell<bool> = const { Cell::new(false) };

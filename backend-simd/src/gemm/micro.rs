@@ -339,7 +339,7 @@ const fn embeds<L: Lane>() -> bool {
     cfg!(target_arch = "x86_64") && size_of::<L>() == 64
 }
 
-const fn tiles<L: Lane, const MR: usize>(largest: usize) -> [MicroFn<L::Elem>; SLOTS] {
+const fn tiles<L: Micro, const MR: usize>() -> [MicroFn<L::Elem>; SLOTS] {
     [
         micro::<L, MR, 1, WHOLE>,
         micro::<L, MR, 1, PART>,
@@ -347,7 +347,7 @@ const fn tiles<L: Lane, const MR: usize>(largest: usize) -> [MicroFn<L::Elem>; S
         micro::<L, MR, 2, WHOLE>,
         micro::<L, MR, 2, PART>,
         // Small tiles only, since others have more to do at every step; nearly all of them are of these sizes.
-        if largest <= 8 && MR + 1 >= largest { micro_of_copies::<L, MR> } else { micro::<L, MR, 2, WHOLE> },
+        if !L::LARGE && MR + 1 >= L::MR { micro_of_copies::<L, MR> } else { micro::<L, MR, 2, WHOLE> },
     ]
 }
 
@@ -355,7 +355,7 @@ macro_rules! micro_kernels {
     ($lane:ty, $mr:literal: $($rows:literal)*) => {
         impl Micro for $lane {
             const MR: usize = $mr;
-            const TILES: &'static [[MicroFn<Self::Elem>; SLOTS]] = &[$(tiles::<$lane, $rows>($mr)),*];
+            const TILES: &'static [[MicroFn<Self::Elem>; SLOTS]] = &[$(tiles::<$lane, $rows>()),*];
             const ROWS: [[MicroFn<Self::Elem>; 2]; 4] = [
                 [micro::<$lane, 1, 1, WHOLE>, micro::<$lane, 1, 1, PART>],
                 [micro::<$lane, 1, 2, WHOLE>, micro::<$lane, 1, 2, PART>],
