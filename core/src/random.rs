@@ -1,9 +1,9 @@
 //! Random numbers that are the same on every platform and in every release.
 //!
-//! The generator is ChaCha8 from `rand_chacha`; what is drawn from it is defined here, by exact arithmetic and by `libm`,
+//! The generator is ChaCha8 from `chacha20`; what is drawn from it is defined here, by exact arithmetic and by `libm`,
 //! so that neither the platform's mathematical library nor a new release of a crate changes what a seed means.
 
-use rand_chacha::ChaCha8Rng;
+use chacha20::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
 /// What random numbers are for. Each purpose has a stream of its own under one seed, so that drawing more for one
@@ -36,8 +36,18 @@ pub enum Stream {
 /// let mut generator = Generator::new(7, Stream::Initial);
 /// assert_eq!(generator.uniform(), 0.764_109_042_047_738);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Generator(ChaCha8Rng);
+
+// `ChaCha8Rng` leaves that to others, lest keys be copied by chance.
+impl Clone for Generator {
+    fn clone(&self) -> Self {
+        let mut chacha = ChaCha8Rng::from_seed(self.0.get_seed());
+        chacha.set_stream(self.0.get_stream());
+        chacha.set_word_pos(self.0.get_word_pos());
+        Self(chacha)
+    }
+}
 
 impl Generator {
     /// The generator of a seed for a purpose. The seed is the low 8 bytes of ChaCha's key, the others are 0.
@@ -136,6 +146,21 @@ mod tests {
         assert_eq!(draw(42, Stream::Order { epoch: 3 }), GOLDEN[1]);
         assert_eq!(draw(42, Stream::Noise { step: 5, layer: 1 }), GOLDEN[2]);
         assert_ne!(draw(0, Stream::Split), GOLDEN[0]);
+    }
+
+    #[test]
+    fn a_clone_draws_the_same() {
+        let mut generator = Generator::new(9, Stream::Noise { step: 2, layer: 3 });
+        // Within a block and beyond it.
+        for draws in [0, 1, 5, 100] {
+            for _ in 0..draws {
+                generator.uniform();
+            }
+            let mut clone = generator.clone();
+            for _ in 0..50 {
+                assert_eq!(clone.uniform().to_bits(), generator.uniform().to_bits(), "after {draws} more");
+            }
+        }
     }
 
     /// Computed by another program, from the definition of ChaCha8 and of the methods above.

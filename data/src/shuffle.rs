@@ -1,6 +1,6 @@
 //! The one source of chance in this crate: a permutation that depends on its seed alone.
 
-use rand_chacha::{
+use chacha20::{
     ChaCha8Rng,
     rand_core::{Rng, SeedableRng},
 };
@@ -61,7 +61,7 @@ mod tests {
     /// A generator that hands out what it is given.
     struct Given(std::vec::IntoIter<u64>);
 
-    impl rand_chacha::rand_core::TryRng for Given {
+    impl chacha20::rand_core::TryRng for Given {
         type Error = std::convert::Infallible;
 
         fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
