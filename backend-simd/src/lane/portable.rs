@@ -17,18 +17,26 @@ const FUSED: bool = cfg!(any(
 macro_rules! portable {
     (
         $(#[$doc:meta])*
-        $name:ident($reg:ident): $lanes:literal of $elem:ident as $bits:ident, mantissa $mantissa:literal, bias $bias:literal
+        $name:ident($reg:ident): $lanes:literal [$($lane:literal)*] of $elem:ident as $bits:ident, mantissa $mantissa:literal, bias $bias:literal
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
         #[repr(transparent)]
         pub(crate) struct $name($reg);
 
+        // Lane by lane, written out: loops over four or two take the compiler longer than all the rest of a function.
         impl $name {
+            /// A register of the same scalar.
+            #[inline(always)]
+            fn all(x: $elem) -> $reg {
+                $reg::from([$((x, $lane).0),*])
+            }
+
             /// Applies a function of the representation to each lane.
             #[inline(always)]
             fn map_bits(self, f: impl Fn($elem) -> $bits) -> Self {
-                Self($reg::from(self.0.to_array().map(|x| $elem::from_bits(f(x)))))
+                let x = self.0.to_array();
+                Self($reg::from([$($elem::from_bits(f(x[$lane]))),*]))
             }
         }
 
@@ -45,7 +53,7 @@ macro_rules! portable {
 
             #[inline(always)]
             unsafe fn splat(x: $elem) -> Self {
-                Self($reg::splat(x))
+                Self(Self::all(x))
             }
             #[inline(always)]
             unsafe fn load(from: *const $elem) -> Self {
@@ -61,23 +69,20 @@ macro_rules! portable {
             unsafe fn load_first(from: *const $elem, n: usize) -> Self {
                 debug_assert!(n <= $lanes);
                 let mut lanes = [0.0; $lanes];
-                for (i, lane) in lanes.iter_mut().enumerate() {
-                    if i < n {
-                        // SAFETY: `from` is valid for `n` scalars.
-                        *lane = unsafe { *from.add(i) };
-                    }
-                }
+                $(if $lane < n {
+                    // SAFETY: `from` is valid for `n` scalars.
+                    lanes[$lane] = unsafe { *from.add($lane) };
+                })*
                 Self($reg::from(lanes))
             }
             #[inline(always)]
             unsafe fn store_first(self, to: *mut $elem, n: usize) {
                 debug_assert!(n <= $lanes);
-                for (i, lane) in self.0.to_array().into_iter().enumerate() {
-                    if i < n {
-                        // SAFETY: `to` is valid for `n` scalars.
-                        unsafe { *to.add(i) = lane };
-                    }
-                }
+                let lanes = self.0.to_array();
+                $(if $lane < n {
+                    // SAFETY: `to` is valid for `n` scalars.
+                    unsafe { *to.add($lane) = lanes[$lane] };
+                })*
             }
 
             #[inline(always)]
@@ -154,19 +159,19 @@ macro_rules! portable {
             unsafe fn exp2_int(self) -> Self {
                 // n + 2^mantissa + bias has n + bias, the biased exponent, in its low bits.
                 let shift = ((1_u64 << $mantissa) + $bias) as $elem;
-                Self(self.0 + $reg::splat(shift)).map_bits(|x| x.to_bits() << $mantissa)
+                Self(self.0 + Self::all(shift)).map_bits(|x| x.to_bits() << $mantissa)
             }
             #[inline(always)]
             unsafe fn exponent(self) -> Self {
                 // The biased exponent as the low bits of 2^mantissa, as a number.
                 let shift = (1_u64 << $mantissa) as $elem;
                 let number = self.map_bits(|x| (x.to_bits() >> $mantissa) | shift.to_bits());
-                Self(number.0 - $reg::splat(shift + $bias as $elem))
+                Self(number.0 - Self::all(shift + $bias as $elem))
             }
             #[inline(always)]
             unsafe fn mantissa(self) -> Self {
                 let low: $bits = (1 << $mantissa) - 1;
-                Self((self.0 & $reg::splat($elem::from_bits(low))) | $reg::splat(1.0))
+                Self((self.0 & Self::all($elem::from_bits(low))) | Self::all(1.0))
             }
 
             #[inline(always)]
@@ -213,9 +218,9 @@ macro_rules! portable {
 
 portable! {
     /// Four `f32`.
-    F32(f32x4): 4 of f32 as u32, mantissa 23, bias 127
+    F32(f32x4): 4 [0 1 2 3] of f32 as u32, mantissa 23, bias 127
 }
 portable! {
     /// Two `f64`.
-    F64(f64x2): 2 of f64 as u64, mantissa 52, bias 1023
+    F64(f64x2): 2 [0 1] of f64 as u64, mantissa 52, bias 1023
 }
