@@ -104,9 +104,6 @@ pub(crate) unsafe fn write<T: Real, L: Lane<Elem = T>>(lanes: L, to: *mut T, str
 /// Elements that are laid side by side for a function, where they do not lie so.
 const GATHERED: usize = 256;
 
-/// Room for them.
-type Gathered<T> = [MaybeUninit<T>; GATHERED];
-
 /// Copies `n` scalars that lie `from_stride` apart to where they are to lie `to_stride` apart.
 ///
 /// # Safety
@@ -120,7 +117,7 @@ unsafe fn spread<T: Copy>(from: *const T, from_stride: isize, to: *mut T, to_str
     }
 }
 
-/// Y ← f(Y).
+/// Y ← f(Y), where the elements of a row lie side by side.
 struct Each<T, F> {
     f: F,
     y: MatMut<T>,
@@ -132,34 +129,15 @@ impl<T: Real, F: Unary<T>> Kernel<T> for Each<T, F> {
     #[inline(always)]
     unsafe fn run<L: Lane<Elem = T>>(self) {
         let Self { f, y } = self;
-        let mut space: Gathered<T> = [const { MaybeUninit::uninit() }; GATHERED];
-        let space = space.as_mut_ptr().cast::<T>();
-        let adjacent = y.col == 1;
-        let most = if adjacent { y.cols } else { GATHERED };
         for i in 0..y.rows {
-            let mut j = 0;
-            while j < y.cols {
-                let n = most.min(y.cols - j);
-                let at = y.at(i, j);
-                let to = if adjacent { at } else { space };
-                // SAFETY: the elements of Y are valid for reads and writes, and there is room for n of them; the caller enables the set
-                // of `L`.
-                unsafe {
-                    if !adjacent {
-                        spread(at, y.col, space, 1, n);
-                    }
-                    map_span::<T, L, F>(f, to, to, n);
-                    if !adjacent {
-                        spread(space, 1, at, y.col, n);
-                    }
-                }
-                j += n;
-            }
+            let at = y.at(i, 0);
+            // SAFETY: the elements of Y are valid for reads and writes; the caller enables the set of `L`.
+            unsafe { map_span::<T, L, F>(f, at, at, y.cols) };
         }
     }
 }
 
-/// Y ← f(X, Y), of one shape.
+/// Y ← f(X, Y), of one shape, where the elements of a row lie side by side.
 struct Both<T, F> {
     f: F,
     x: MatRef<T>,
@@ -172,61 +150,74 @@ impl<T: Real, F: Binary<T>> Kernel<T> for Both<T, F> {
     #[inline(always)]
     unsafe fn run<L: Lane<Elem = T>>(self) {
         let Self { f, x, y } = self;
-        let mut space: [Gathered<T>; 2] = [const { [const { MaybeUninit::uninit() }; GATHERED] }; 2];
-        let [for_x, for_y] = &mut space;
-        let (for_x, for_y) = (for_x.as_mut_ptr().cast::<T>(), for_y.as_mut_ptr().cast::<T>());
-        let adjacent = x.col == 1 && y.col == 1;
-        let several = adjacent && x.row == 0 && y.row == y.cols.cast_signed() && y.rows > 1;
-        let (x, y, last) = if several && 0 < y.cols && y.cols <= GATHERED / 4 {
-            // SAFETY: the elements of X are valid for reads, and there is room for so many.
-            unsafe { several_rows(x, y, for_x) }
-        } else {
-            (x, y, y.cols)
-        };
         for i in 0..y.rows {
-            let cols = if i + 1 < y.rows { y.cols } else { last };
-            let mut j = 0;
-            while j < cols {
-                let n = if adjacent { cols } else { GATHERED.min(cols - j) };
-                let (p, at) = (x.at(i, j), y.at(i, j));
-                let (from, to) = if adjacent { (p, at) } else { (for_x.cast_const(), for_y) };
-                // SAFETY: the elements of X are valid for reads, those of Y for writes too, and they do not overlap; there is room
-                // for n of each; the caller enables the set of `L`.
-                unsafe {
-                    if !adjacent {
-                        spread(p, x.col, for_x, 1, n);
-                        spread(at, y.col, for_y, 1, n);
-                    }
-                    zip_span::<T, L, F>(f, from, to, n);
-                    if !adjacent {
-                        spread(for_y, 1, at, y.col, n);
-                    }
-                }
-                j += n;
+            // SAFETY: the elements of X are valid for reads, those of Y for writes too, and they do not overlap; the caller enables the
+            // set of `L`.
+            unsafe { zip_span::<T, L, F>(f, x.at(i, 0), y.at(i, 0), y.cols) };
+        }
+    }
+}
+
+/// Calls `work` with X and Y, or with pieces of them, such that the elements of a row lie side by side, and registers are full.
+#[inline]
+fn side_by_side<T: Real>(x: MatRef<T>, y: MatMut<T>, work: impl Fn(MatRef<T>, MatMut<T>)) {
+    if x.col != 1 || y.col != 1 {
+        gathered(x, y, &work);
+    } else if x.row == 0
+        && y.row == y.cols.cast_signed()
+        && y.rows > 1
+        && 0 < y.cols
+        && y.cols <= GATHERED / 4
+    {
+        several_rows(x, y, &work);
+    } else {
+        work(x, y);
+    }
+}
+
+/// With copies of so many elements at a time; those of Y are copied back.
+#[inline(never)]
+fn gathered<T: Real>(x: MatRef<T>, y: MatMut<T>, work: &dyn Fn(MatRef<T>, MatMut<T>)) {
+    let mut space = [const { [const { MaybeUninit::<T>::uninit() }; GATHERED] }; 2];
+    let [for_x, for_y] = space.each_mut().map(|space| space.as_mut_ptr().cast::<T>());
+    for i in 0..y.rows {
+        for j in (0..y.cols).step_by(GATHERED) {
+            let n = GATHERED.min(y.cols - j);
+            let (from, to) = (x.at(i, j), y.at(i, j));
+            // SAFETY: the elements of X are valid for reads, those of Y for writes too, and there is room for n of each.
+            unsafe {
+                spread(from, x.col, for_x, 1, n);
+                spread(to, y.col, for_y, 1, n);
+                work(
+                    MatRef { ptr: for_x.cast_const(), rows: 1, cols: n, row: 0, col: 1 },
+                    MatMut { ptr: for_y, rows: 1, cols: n, row: 0, col: 1 },
+                );
+                spread(for_y, 1, to, y.col, n);
             }
         }
     }
 }
 
-/// Where all rows of X are the same, as a bias, and those of Y short and without gaps: several as one, so that registers are full. The
-/// rows of X are copied to `space`. Gives the views and how many elements the last row has.
-///
-/// # Safety
-///
-/// X is valid for reads, of 1 to [`GATHERED`] columns; `space` has room for so many scalars.
+/// Where all rows of X are the same, as a bias, and those of Y short and without gaps: several as one.
 #[inline(never)]
-unsafe fn several_rows<T: Copy>(x: MatRef<T>, y: MatMut<T>, space: *mut T) -> (MatRef<T>, MatMut<T>, usize) {
+fn several_rows<T: Real>(x: MatRef<T>, y: MatMut<T>, work: &dyn Fn(MatRef<T>, MatMut<T>)) {
+    let mut space = [const { MaybeUninit::<T>::uninit() }; GATHERED];
+    let space = space.as_mut_ptr().cast::<T>();
     let together = (GATHERED / y.cols).min(y.rows);
     for i in 0..together {
-        for j in 0..y.cols {
-            // SAFETY: the rows of X fit into the space.
-            unsafe { *space.add(i * y.cols + j) = *x.at(i, j) };
-        }
+        // SAFETY: the elements of X are valid for reads, and the rows fit into the space.
+        unsafe { spread(x.ptr, 1, space.add(i * y.cols), 1, y.cols) };
     }
-    let (rows, cols) = (y.rows.div_ceil(together), together * y.cols);
-    let last = (y.rows - (rows - 1) * together) * y.cols;
-    let x = MatRef { ptr: space.cast_const(), rows, cols, ..x };
-    (x, MatMut { rows, cols, row: cols.cast_signed(), ..y }, last)
+    let piece = |row: usize, rows: usize, several: usize| {
+        let cols = several * y.cols;
+        let x = MatRef { ptr: space.cast_const(), rows, cols, row: 0, col: 1 };
+        work(x, MatMut { ptr: y.at(row, 0), rows, cols, row: cols.cast_signed(), col: 1 });
+    };
+    let (whole, rest) = (y.rows / together, y.rows % together);
+    piece(0, whole, together);
+    if rest > 0 {
+        piece(whole * together, 1, rest);
+    }
 }
 
 /// The same elements with long rows that are contiguous in memory, if that can be had by looking at them differently.
@@ -265,7 +256,8 @@ fn share(engine: Engine, rows: usize, cols: usize, work: &(dyn Fn(usize, usize, 
 fn each<T: Real, F: Unary<T> + Sync>(engine: Engine, f: F, y: MatMut<T>) {
     let y = lined_up(y.as_ref(), y).1;
     share(engine, y.rows, y.cols, &|row, col, rows, cols| {
-        engine.isa.dispatch(Each { f, y: y.block(row, col, rows, cols) });
+        let y = y.block(row, col, rows, cols);
+        side_by_side(y.as_ref(), y, |_, y| engine.isa.dispatch(Each { f, y }));
     });
 }
 
@@ -275,7 +267,7 @@ fn both<T: Real, F: Binary<T> + Sync>(engine: Engine, f: F, x: MatRef<T>, y: Mat
     let (x, y) = lined_up(x, y);
     share(engine, y.rows, y.cols, &|row, col, rows, cols| {
         let (x, y) = (x.block(row, col, rows, cols), y.block(row, col, rows, cols));
-        engine.isa.dispatch(Both { f, x, y });
+        side_by_side(x, y, |x, y| engine.isa.dispatch(Both { f, x, y }));
     });
 }
 
