@@ -13,6 +13,7 @@ mod dot;
 mod driver;
 mod machine;
 mod micro;
+mod outer;
 mod pack;
 mod plan;
 mod stream;

@@ -10,6 +10,7 @@ use std::ops::Range;
 use crate::gemm::dot::{Combine, Dot};
 use crate::gemm::machine::Machine;
 use crate::gemm::micro::{Micro, MicroFn, Tile, halves, slot};
+use crate::gemm::outer::Outer;
 use crate::gemm::pack::{Buffer, Copy, Strips, prefetch};
 use crate::gemm::plan::{Plan, is_swept, swept_rows};
 use crate::gemm::stream::Stream;
@@ -50,6 +51,18 @@ pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
                     strip(right).down_columns::<L>(usize::MAX);
                 }
             });
+        }
+        return finish(product, 0, 0, c);
+    }
+    if (1..=4).contains(&k) && a.rows > 1 && b.col == 1 && c.col == 1 {
+        // SAFETY: the caller's contract; rows are longer than a strip.
+        unsafe {
+            match k {
+                1 => L::enter(Outer::<_, 1> { a, b, c, update }),
+                2 => L::enter(Outer::<_, 2> { a, b, c, update }),
+                3 => L::enter(Outer::<_, 3> { a, b, c, update }),
+                _ => L::enter(Outer::<_, 4> { a, b, c, update }),
+            }
         }
         return finish(product, 0, 0, c);
     }

@@ -358,6 +358,34 @@ fn short_sums_for_large_results() {
     Case { shape: [1024, 17, 259], layouts: [1, 0, 0], update: 2 }.check::<f64>(f64::EPSILON);
 }
 
+/// Sums of a few terms are chains of multiply-adds to the bit, in rows of whole registers and with something left of one.
+#[test]
+fn sums_of_a_few_terms() {
+    for (k, n) in (0..=5).flat_map(|k| [17, 33, 40, 64, 75, 128, 150].map(|n| (k, n))) {
+        for layouts in [[0, 0, 0], [1, 0, 0], [2, 3, 2], [0, 0, 1], [0, 1, 0]] {
+            let shape = [37, k, n];
+            Case::check_updates::<f32>(shape, layouts, f64::from(f32::EPSILON));
+            Case::check_updates::<f64>(shape, layouts, f64::EPSILON);
+            for update in 0..UPDATES {
+                let case = Case { shape, layouts, update };
+                let [mut a, mut b, mut c] = case.operands::<f32>();
+                let (a, b, c) = (a.view(), b.view(), c.view());
+                let expected = Array2::from_shape_fn(c.dim(), |(i, j)| {
+                    let first = if update == 1 { c[(i, j)] } else { 0.0 };
+                    let sum = (0..k).fold(first, |sum, p| a[(i, p)].mul_add(b[(p, j)], sum));
+                    match case.update::<f32>() {
+                        Update::Blend { alpha, beta } => alpha.mul_add(sum, beta * c[(i, j)]),
+                        Update::Replace | Update::Add => sum,
+                    }
+                });
+                for isa in Isa::available().filter(|&isa| isa != Isa::Portable) {
+                    assert!(bits(&case.result::<f32>(isa)) == bits(&expected), "{isa} {case:?}");
+                }
+            }
+        }
+    }
+}
+
 /// β C + α (A B) has the bits of the product followed by the elementwise step.
 #[test]
 fn a_blend_is_the_product_and_then_a_step() {
