@@ -134,7 +134,7 @@ impl Engine {
         let tiny = a.rows.saturating_mul(a.cols).saturating_mul(b.cols) <= TINY && update == Update::Replace;
         // SAFETY: the arrays are borrowed until this function returns, and their shapes were checked.
         unsafe {
-            if !(tiny && small::product(self.isa, a, b, Finish::Replace, c)) {
+            if !(tiny && small::product(self.isa, a, b, &Finish::Replace, c)) {
                 gemm::product(self, a, b, update, c, None);
             }
         }
@@ -149,22 +149,43 @@ impl Engine {
         z: Option<&mut ArrayRef2<T>>,
         a: &mut ArrayRef2<T>,
     ) {
-        // Every row of the bias is b.
-        let bias = b.map(|b| MatRef { rows: a.nrows(), ..row(b) });
-        let (x, w, z, a) = (MatRef::new(x), MatRef::new(w).t(), z.map(MatMut::new), MatMut::new(a));
         let relu = g == Activation::Relu && z.is_none();
-        let finish = bias.map_or(Finish::Replace, |bias| Finish::Bias { bias, relu });
+        let finish = match b {
+            Some(b) => Finish::Bias { bias: b.as_ptr(), relu },
+            None => Finish::Replace,
+        };
         // SAFETY: the arrays are borrowed until this function returns, and their shapes were checked.
         unsafe {
-            if small::product(self.isa, x, w, finish, a) {
-                if !(relu && bias.is_some()) {
-                    elementwise::finish_forward(Self { threads: 1, ..self }, g, None, z, a);
+            let contiguous = b.is_none_or(|b| row(b).col == 1);
+            if contiguous
+                && small::product(self.isa, MatRef::new(x), MatRef::new(w).t(), &finish, MatMut::new(a))
+            {
+                if !(relu && b.is_some()) {
+                    let alone = Self { threads: 1, ..self };
+                    elementwise::finish_forward(alone, g, None, z.map(MatMut::new), MatMut::new(a));
                 }
                 return;
             }
         }
+        self.large_forward(x, w, b, g, z, a);
+    }
+
+    /// [`Engine::dense_forward`] of what is not small: a function of its own, so that small layers do not wait for what it keeps on the stack.
+    #[inline(never)]
+    fn large_forward<T: Real + Scalar>(
+        self,
+        x: &ArrayRef2<T>,
+        w: &ArrayRef2<T>,
+        b: Option<&ArrayRef1<T>>,
+        g: Activation,
+        z: Option<&mut ArrayRef2<T>>,
+        a: &mut ArrayRef2<T>,
+    ) {
+        // Every row of the bias is b.
+        let bias = b.map(|b| MatRef { rows: a.nrows(), ..row(b) });
+        let (x, w, z, a) = (MatRef::new(x), MatRef::new(w).t(), z.map(MatMut::new), MatMut::new(a));
         if is_deep(x, w) {
-            // SAFETY: as above.
+            // SAFETY: the arrays are borrowed until this function returns, and their shapes were checked.
             return unsafe { self.forward_in_halves(x, w, bias, g, z, a) };
         }
         self.by_rows(x, w, &|engine, row, rows| {
@@ -273,27 +294,46 @@ impl Engine {
         below: &mut ArrayRef2<T>,
     ) {
         let slope = slope.filter(|slope| slope.activation != Activation::Identity);
-        let slope = slope.as_ref().map(|slope| (slope.activation, MatRef::new(&slope.saved)));
-        let step = match slope {
-            Some((Activation::Relu, saved)) => Some(Finish::Step { saved, below: T::of(0.0) }),
-            Some((Activation::LeakyRelu(slope), saved)) => Some(Finish::Step { saved, below: T::of(slope) }),
+        let saved = slope.as_ref().map(|slope| MatRef::new(&slope.saved)).filter(|saved| saved.col == 1);
+        let step = |below: f64| {
+            saved.map(|MatRef { ptr, row, .. }| Finish::Step { saved: ptr, row, below: T::of(below) })
+        };
+        let finish = match slope.as_ref().map(|slope| slope.activation) {
+            Some(Activation::Relu) => step(0.0),
+            Some(Activation::LeakyRelu(slope)) => step(slope),
             _ => None,
         };
-        let (delta, w, below) = (MatRef::new(delta), MatRef::new(w), MatMut::new(below));
+        let rest = slope.as_ref().filter(|_| finish.is_none());
+        let finish = finish.unwrap_or(Finish::Replace);
         // SAFETY: the arrays are borrowed until this function returns, and their shapes were checked.
         unsafe {
-            if small::product(self.isa, delta, w, step.unwrap_or(Finish::Replace), below) {
-                if let (Some((g, saved)), None) = (slope, step) {
-                    elementwise::apply_slope(Self { threads: 1, ..self }, g, saved, below);
+            if small::product(self.isa, MatRef::new(delta), MatRef::new(w), &finish, MatMut::new(below)) {
+                if let Some(Slope { activation, saved }) = rest {
+                    let alone = Self { threads: 1, ..self };
+                    elementwise::apply_slope(alone, *activation, MatRef::new(saved), MatMut::new(below));
                 }
                 return;
             }
         }
+        self.large_backward(delta, w, slope, below);
+    }
+
+    /// [`Engine::dense_backward`] of what is not small.
+    #[inline(never)]
+    fn large_backward<T: Real + Scalar>(
+        self,
+        delta: &ArrayRef2<T>,
+        w: &ArrayRef2<T>,
+        slope: Option<Slope<'_, T>>,
+        below: &mut ArrayRef2<T>,
+    ) {
+        let slope = slope.as_ref().map(|slope| (slope.activation, MatRef::new(&slope.saved)));
+        let (delta, w, below) = (MatRef::new(delta), MatRef::new(w), MatMut::new(below));
         self.by_rows(delta, w, &|engine, row, rows| {
             let part = |m: MatRef<T>| m.block(row, 0, rows, m.cols);
             let below = below.block(row, 0, rows, below.cols);
             let slope = slope.map(|(g, saved)| (g, part(saved)));
-            // SAFETY: as above; the pieces do not overlap.
+            // SAFETY: the arrays are borrowed until this function returns, and their shapes were checked; the pieces do not overlap.
             unsafe { engine.backward(part(delta), w, slope, below) };
         });
     }
@@ -332,7 +372,6 @@ impl Engine {
         w: &mut ArrayRef2<T>,
         b: Option<&mut ArrayRef1<T>>,
     ) {
-        let (delta, x, w, b) = (MatRef::new(delta), MatRef::new(x), MatMut::new(w), b.map(row_mut));
         let finish = match weights {
             Update::Replace => Some(Finish::Replace),
             Update::Blend { alpha, beta } => Some(Finish::Blend { alpha, beta }),
@@ -340,13 +379,36 @@ impl Engine {
         };
         // SAFETY: the arrays are borrowed until the calls return.
         unsafe {
-            let small = finish.is_some_and(|finish| small::product(self.isa, delta.t(), x, finish, w));
-            if !small {
-                if self.tall_gradient(delta, x, (weights, biases), w, b) {
-                    return;
+            let small = |finish| {
+                small::product(self.isa, MatRef::new(delta).t(), MatRef::new(x), finish, MatMut::new(w))
+            };
+            if finish.as_ref().is_some_and(small) {
+                if let Some(b) = b {
+                    elementwise::column_sums(self.isa, MatRef::new(delta), biases, row_mut(b));
                 }
-                gemm::product(self, delta.t(), x, weights, w, None);
+                return;
             }
+        }
+        self.large_gradient(delta, x, (weights, biases), w, b);
+    }
+
+    /// [`Engine::dense_gradient`] of what is not small.
+    #[inline(never)]
+    fn large_gradient<T: Real + Scalar>(
+        self,
+        delta: &ArrayRef2<T>,
+        x: &ArrayRef2<T>,
+        (weights, biases): (Update<T>, Update<T>),
+        w: &mut ArrayRef2<T>,
+        b: Option<&mut ArrayRef1<T>>,
+    ) {
+        let (delta, x, w, b) = (MatRef::new(delta), MatRef::new(x), MatMut::new(w), b.map(row_mut));
+        // SAFETY: the arrays are borrowed until this function returns, and their shapes were checked.
+        unsafe {
+            if self.tall_gradient(delta, x, (weights, biases), w, b) {
+                return;
+            }
+            gemm::product(self, delta.t(), x, weights, w, None);
             if let Some(b) = b {
                 elementwise::column_sums(self.isa, delta, biases, b);
             }

@@ -20,7 +20,7 @@ use crate::lane::Lane;
 const MOST: usize = 1 << 14;
 
 /// Most elements of an operand that is copied to have contiguous rows.
-const COPIED: usize = 1024;
+const COPIED: usize = 2048;
 
 /// Chains of the sums of a single row.
 const CHAINS: usize = 4;
@@ -33,9 +33,9 @@ pub(crate) enum Finish<T> {
     /// C ← β C + α s, as `mul_add(α, s, β c)`.
     Blend { alpha: T, beta: T },
     /// C ← s + b, or its positive part; b is a row of contiguous elements.
-    Bias { bias: MatRef<T>, relu: bool },
-    /// C ← s where `saved`, of contiguous rows, is positive, and `below` · s elsewhere.
-    Step { saved: MatRef<T>, below: T },
+    Bias { bias: *const T, relu: bool },
+    /// C ← s where `saved` is positive, and `below` · s elsewhere; its rows are contiguous and so far apart.
+    Step { saved: *const T, row: isize, below: T },
 }
 
 /// Computes `finish` of A·B into C if the product is small enough and its layout allows for it; tells whether it did.
@@ -48,7 +48,7 @@ pub(crate) unsafe fn product<T: Element>(
     isa: Ready,
     a: MatRef<T>,
     b: MatRef<T>,
-    finish: Finish<T>,
+    finish: &Finish<T>,
     c: MatMut<T>,
 ) -> bool {
     let (rows, depth, cols) = (c.rows, a.cols, c.cols);
@@ -57,13 +57,11 @@ pub(crate) unsafe fn product<T: Element>(
     }
     // Cᵀ ← Bᵀ Aᵀ has the same elements.
     let turned = c.col != 1 && c.row == 1;
-    let fits = match finish {
-        Finish::Replace | Finish::Blend { .. } => true,
-        Finish::Bias { bias, .. } => !turned && bias.col == 1,
-        Finish::Step { saved, .. } => !turned && saved.col == 1,
-    };
+    if turned && matches!(finish, Finish::Bias { .. } | Finish::Step { .. }) {
+        return false;
+    }
     let (a, b, c) = if turned { (b.t(), a.t(), c.t()) } else { (a, b, c) };
-    if !fits || c.col != 1 {
+    if c.col != 1 {
         return false;
     }
     if b.col == 1 {
@@ -82,14 +80,14 @@ pub(crate) unsafe fn product<T: Element>(
 }
 
 /// C ← `finish` of A·B, where rows of B and C are contiguous.
-struct Small<T> {
+struct Small<'a, T> {
     a: MatRef<T>,
     b: MatRef<T>,
     c: MatMut<T>,
-    finish: Finish<T>,
+    finish: &'a Finish<T>,
 }
 
-impl<T: Element> Kernel<T> for &Small<T> {
+impl<T: Element> Kernel<T> for &Small<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -111,7 +109,7 @@ impl<T: Element> Kernel<T> for &Small<T> {
     }
 }
 
-impl<T: Element> Small<T> {
+impl<T: Element> Small<'_, T> {
     /// `NV` registers of columns from j on, the last of them with `last` columns; `PART` if these do not fill it.
     #[inline(always)]
     unsafe fn strip<L: Lane<Elem = T>, const MR: usize, const NV: usize, const PART: bool>(
@@ -185,21 +183,20 @@ impl<T: Element> Small<T> {
         unsafe {
             let mut acc = [[L::splat(T::ZERO); NV]; CHAINS];
             let (mut from_a, mut from_b) = (a.ptr, b.at(0, j));
-            let mut left = a.cols;
-            while left > 0 {
-                let terms = left.min(CHAINS);
+            for _ in 0..a.cols / CHAINS {
                 for q in 0..CHAINS {
-                    if q == terms {
-                        break;
-                    }
-                    let va = L::splat(*from_a);
-                    for v in 0..NV {
-                        acc[q][v] = va.mul_add(load::<L, NV, PART>(from_b, v, last), acc[q][v]);
-                    }
+                    add_term::<L, NV, PART>(&mut acc[q], from_a, from_b, last);
                     from_a = from_a.wrapping_offset(a.col);
                     from_b = from_b.wrapping_offset(b.row);
                 }
-                left -= terms;
+            }
+            for q in 0..CHAINS {
+                if q == a.cols % CHAINS {
+                    break;
+                }
+                add_term::<L, NV, PART>(&mut acc[q], from_a, from_b, last);
+                from_a = from_a.wrapping_offset(a.col);
+                from_b = from_b.wrapping_offset(b.row);
             }
             let mut sum = [[L::splat(T::ZERO); NV]; 1];
             for v in 0..NV {
@@ -221,7 +218,7 @@ impl<T: Element> Small<T> {
         let Self { c, finish, .. } = self;
         // SAFETY: as in `tile`.
         unsafe {
-            match *finish {
+            match **finish {
                 Finish::Replace => {}
                 Finish::Blend { alpha, beta } => {
                     let (alpha, beta) = (L::splat(alpha), L::splat(beta));
@@ -235,7 +232,7 @@ impl<T: Element> Small<T> {
                 Finish::Bias { bias, relu } => {
                     let zero = L::splat(T::ZERO);
                     for v in 0..NV {
-                        let bias: L = load::<L, NV, PART>(bias.at(0, j), v, last);
+                        let bias: L = load::<L, NV, PART>(bias.wrapping_add(j), v, last);
                         for r in 0..MR {
                             acc[r][v] = acc[r][v].add(bias);
                         }
@@ -248,11 +245,12 @@ impl<T: Element> Small<T> {
                         }
                     }
                 }
-                Finish::Step { saved, below } => {
+                Finish::Step { saved, row, below } => {
                     let (zero, one, below) = (L::splat(T::ZERO), L::splat(T::ONE), L::splat(below));
                     for r in 0..MR {
+                        let saved = saved.wrapping_offset((i + r).cast_signed() * row).wrapping_add(j);
                         for v in 0..NV {
-                            let saved: L = load::<L, NV, PART>(saved.at(i + r, j), v, last);
+                            let saved: L = load::<L, NV, PART>(saved, v, last);
                             acc[r][v] = acc[r][v].mul(L::select(zero.lt(saved), one, below));
                         }
                     }
@@ -268,6 +266,23 @@ impl<T: Element> Small<T> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// acc ← acc + a b, with an element of A and `NV` registers of a row of B.
+#[inline(always)]
+unsafe fn add_term<L: Lane, const NV: usize, const PART: bool>(
+    acc: &mut [L; NV],
+    a: *const L::Elem,
+    b: *const L::Elem,
+    last: usize,
+) {
+    // SAFETY: the caller's: a is valid, and b as `last` says; the set of `L` is enabled.
+    unsafe {
+        let a = L::splat(*a);
+        for v in 0..NV {
+            acc[v] = a.mul_add(load::<L, NV, PART>(b, v, last), acc[v]);
         }
     }
 }
