@@ -11,6 +11,7 @@
 
 use std::error::Error;
 use std::io;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -129,15 +130,24 @@ struct Report {
     losses: Option<Vec<f64>>,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let print = |report: &Report| -> Result<(), Box<dyn Error>> {
         println!("{}", serde_json::to_string(report)?);
         Ok(())
     };
     match arguments.dtype {
-        Dtype::F32 => measure::<f32>(&arguments, turns(arguments.turns), print),
-        Dtype::F64 => measure::<f64>(&arguments, turns(arguments.turns), print),
+        Dtype::F32 => measure::<f32>(arguments, turns(arguments.turns), print),
+        Dtype::F64 => measure::<f64>(arguments, turns(arguments.turns), print),
     }
 }
 

@@ -185,6 +185,7 @@ impl Workload {
             inputs,
             targets,
             next: 0,
+            epoch: 1,
             rate: 0.01,
             value: 0.0,
         })
@@ -208,6 +209,8 @@ pub struct Ready<T> {
     inputs: Array2<T>,
     targets: Answers<T>,
     next: usize,
+    /// The epoch at hand, counted from 1.
+    epoch: usize,
     rate: f64,
     /// The loss of the last step.
     value: f64,
@@ -231,9 +234,6 @@ impl<T: Scalar> Ready<T> {
     ///
     /// # Errors
     /// As [`Ready::step`].
-    ///
-    /// # Panics
-    /// As [`Ready::step`].
     pub fn losses(&mut self, backend: &dyn Backend<T>, steps: usize) -> Result<Vec<f64>> {
         let mut values = Vec::with_capacity(steps);
         for _ in 0..steps {
@@ -253,14 +253,13 @@ impl<T: Scalar> Ready<T> {
     /// One step on the next batch, the last of an epoch being as short as it comes out. Gives the number of its samples.
     ///
     /// # Errors
-    /// What the backend refuses.
-    ///
-    /// # Panics
-    /// If the loss is no longer finite: then the figure would be of no use.
+    /// What the backend refuses; [`Error::Diverged`] if the loss is no longer finite: then the figure would be of no use.
     pub fn step(&mut self, backend: &dyn Backend<T>) -> Result<usize> {
         let start = self.next;
         let end = self.inputs.nrows().min(start + self.workload.batch);
         self.next = if end == self.inputs.nrows() { 0 } else { end };
+        let at = (self.epoch, start / self.workload.batch + 1);
+        self.epoch += usize::from(self.next == 0);
         let inputs = rows(&self.inputs, start, end);
         match self.workload.task {
             Task::Train(objective, method) => {
@@ -287,7 +286,14 @@ impl<T: Scalar> Ready<T> {
                     optimizer.step(backend, &mut self.state, gradient, network.parameters_mut())?;
                     score
                 };
-                assert!(score.loss.is_finite(), "{} diverged", self.workload.name);
+                if !score.loss.is_finite() {
+                    return Err(Error::Diverged {
+                        epoch: at.0,
+                        step: at.1,
+                        layer: self.workload.name.to_owned(),
+                        quantity: "the loss".to_owned(),
+                    });
+                }
                 self.value = score.loss;
             }
             Task::Infer => {
@@ -300,9 +306,6 @@ impl<T: Scalar> Ready<T> {
     /// All steps of one epoch; gives their number.
     ///
     /// # Errors
-    /// As [`Ready::step`].
-    ///
-    /// # Panics
     /// As [`Ready::step`].
     pub fn epoch(&mut self, backend: &dyn Backend<T>) -> Result<usize> {
         self.next = 0;
@@ -366,6 +369,18 @@ mod tests {
             let mut ready = Workload::by_name("W6b").unwrap().prepare::<f64>().unwrap();
             assert!(ready.losses(&*backend, 1).unwrap()[0].is_finite());
         }
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_is_an_error() {
+        let workload =
+            Workload::of_sizes("3-40-1", Activation::Relu, 2, 6, Task::Train(Objective::Mse, Method::Sgd));
+        let mut ready = workload.unwrap().prepare::<f32>().unwrap().rate(1e9);
+        let backend = chainrule::default_backend::<f32>().unwrap();
+        let error = ready.losses(&*backend, 100).unwrap_err();
+        let Error::Diverged { epoch, step, layer, .. } = error else { panic!("{error}") };
+        // The first step sees the network as it was.
+        assert!((epoch, step) > (1, 1) && step <= 3 && layer == "3-40-1", "{layer}: {epoch}, {step}");
     }
 
     #[test]
