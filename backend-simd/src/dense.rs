@@ -43,7 +43,7 @@ fn sums<T>(rows: usize, n_j: usize, n_k: usize) -> usize {
 const DEEP: usize = 1 << 20;
 
 /// And those of a single sample, whose time goes into fetching the weights.
-const DEEP_ROW: usize = 1 << 18;
+const DEEP_ROW: usize = 1 << 16;
 
 /// Most multiply-adds of a product alone that is better off without a plan.
 const TINY: usize = 1 << 12;
@@ -561,6 +561,8 @@ mod tests {
         // On both sides of where the sum is cut, for few rows and for many.
         same_bits(&[1, 8, 9, 32, 125, 126], (501, 257));
         // And for a single one.
+        same_bits(&[1, 2], (300, 218));
+        same_bits(&[1, 2], (300, 219));
         same_bits(&[1, 2], (600, 436));
         same_bits(&[1, 2], (600, 438));
     }

@@ -129,15 +129,15 @@ pub(crate) unsafe fn product<T: Element>(
 /// The nanoseconds that one thread is expected to take for an m × k by k × n product: for its multiply-adds, or for what it reads and
 /// writes if that is more than caches keep near.
 pub(crate) fn nanoseconds<T: Element>(m: usize, k: usize, n: usize) -> usize {
-    /// Bytes that come from beyond the second-level cache when they are needed again.
-    const FAR: usize = 512 << 10;
+    /// Bytes of which the first-level cache keeps so little that fetching them counts.
+    const FAR: usize = 256 << 10;
     /// Of these, in a nanosecond.
     const PACE: usize = 20;
     let product = |x: usize, y: usize| x.saturating_mul(y);
+    let read = product(m, k).saturating_add(product(k, n));
+    let bytes = |of_c: usize| product(read.saturating_add(product(of_c, n)), size_of::<T>());
     // C is read and written.
-    let scalars = product(m, k).saturating_add(product(k, n)).saturating_add(product(2 * m, n));
-    let bytes = product(scalars, size_of::<T>());
-    let far = if bytes >= FAR { bytes / PACE } else { 0 };
+    let far = if bytes(m) >= FAR { bytes(2 * m) / PACE } else { 0 };
     far.max(product(product(m, k.max(1)), n) / T::PER_NANOSECOND)
 }
 
