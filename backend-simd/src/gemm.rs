@@ -2,7 +2,7 @@
 //!
 //! Shapes: A m × k, B k × n, C m × n. There are two forms, and which one is taken depends on shapes and strides alone:
 //!
-//! - *chain* (`micro`, `driver`): every element of C is one chain of multiply-adds over p = 0, 1, …, k − 1;
+//! - *chain* (`micro` in tiles, `outer`, `stream`, `driver`): every element of C is one chain of multiply-adds over p = 0, 1, …, k − 1;
 //! - *dot* (`dot`): every element is sixteen partial sums, added as a fixed tree, for operands that both run along k in
 //!   memory while one of them has few rows.
 //!

@@ -30,7 +30,7 @@ impl<T: Element, const K: usize> Kernel<T> for Outer<T, K> {
 
     #[inline(always)]
     unsafe fn run<L: Lane<Elem = T>>(self) {
-        debug_assert!(self.a.cols == K && self.c.col == 1 && self.b.col == 1);
+        debug_assert!(self.a.cols == K && self.c.col == 1 && self.b.col == 1 && self.c.cols >= 2 * L::LANES);
         // SAFETY: the caller's: A is m × K, B K × n and C m × n, of which the old content is valid unless it is replaced; the set is available.
         unsafe {
             match self.update {
