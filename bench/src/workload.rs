@@ -258,8 +258,6 @@ impl<T: Scalar> Ready<T> {
         let start = self.next;
         let end = self.inputs.nrows().min(start + self.workload.batch);
         self.next = if end == self.inputs.nrows() { 0 } else { end };
-        let at = (self.epoch, start / self.workload.batch + 1);
-        self.epoch += usize::from(self.next == 0);
         let inputs = rows(&self.inputs, start, end);
         match self.workload.task {
             Task::Train(objective, method) => {
@@ -288,8 +286,8 @@ impl<T: Scalar> Ready<T> {
                 };
                 if !score.loss.is_finite() {
                     return Err(Error::Diverged {
-                        epoch: at.0,
-                        step: at.1,
+                        epoch: self.epoch,
+                        step: start / self.workload.batch + 1,
                         layer: self.workload.name.to_owned(),
                         quantity: "the loss".to_owned(),
                     });
@@ -300,6 +298,7 @@ impl<T: Scalar> Ready<T> {
                 std::hint::black_box(self.network.forward(backend, &inputs, &mut self.workspace)?);
             }
         }
+        self.epoch += usize::from(self.next == 0);
         Ok(end - start)
     }
 
