@@ -384,7 +384,7 @@ impl Engine {
             };
             if finish.as_ref().is_some_and(small) {
                 if let Some(b) = b {
-                    elementwise::column_sums(self.isa, MatRef::new(delta), biases, row_mut(b));
+                    elementwise::column_sums(self, MatRef::new(delta), biases, row_mut(b));
                 }
                 return;
             }
@@ -410,7 +410,7 @@ impl Engine {
             }
             gemm::product(self, delta.t(), x, weights, w, None);
             if let Some(b) = b {
-                elementwise::column_sums(self.isa, delta, biases, b);
+                elementwise::column_sums(self, delta, biases, b);
             }
         }
     }
@@ -449,7 +449,7 @@ impl Engine {
                 // SAFETY: the caller's contract; each piece has sums of its own.
                 unsafe {
                     gemm::product(engine, part(delta).t(), part(x), Update::Replace, dw, None);
-                    elementwise::column_sums(engine.isa, part(delta), Update::Replace, db);
+                    elementwise::column_sums(engine, part(delta), Update::Replace, db);
                 }
             });
             let sums = sums.as_ref();

@@ -50,8 +50,8 @@ pub(crate) use cross_entropy::{Goal, cross_entropy};
 pub(crate) use rows::{log_softmax, log_softmax_backward, softmax, softmax_backward};
 
 use crate::gemm::view::{MatMut, MatRef};
-use crate::gemm::{Engine, Update};
-use crate::isa::{Kernel, Ready};
+use crate::gemm::{self, Engine, Update};
+use crate::isa::Kernel;
 use crate::lane::Lane;
 use crate::threads;
 use crate::vmath::Real;
@@ -329,6 +329,38 @@ pub(crate) unsafe fn update_with<T: Real, L: Lane<Elem = T>>(
     }
 }
 
+/// Partial sums of a column, to which its rows are dealt in turn, whatever the register.
+const PARTIAL: usize = 4;
+
+/// Adds the rows from `first` to `end`, of which the first goes to the first sum.
+///
+/// # Safety
+///
+/// The rows can be read; the caller enables the set of `L`.
+#[inline(always)]
+unsafe fn add_rows<L: Lane>(sums: &mut [L; PARTIAL], first: usize, end: usize, row: impl Fn(usize) -> L) {
+    let mut i = first;
+    // SAFETY: the caller's contract.
+    unsafe {
+        while i + PARTIAL <= end {
+            for (q, sum) in sums.iter_mut().enumerate() {
+                *sum = sum.add(row(i + q));
+            }
+            i += PARTIAL;
+        }
+        // Written out, so that the sums can stay in registers.
+        if i < end {
+            sums[0] = sums[0].add(row(i));
+        }
+        if i + 1 < end {
+            sums[1] = sums[1].add(row(i + 1));
+        }
+        if i + 2 < end {
+            sums[2] = sums[2].add(row(i + 2));
+        }
+    }
+}
+
 /// The column sums of a matrix into a row y: y ← δᵀ 1, or added or blended into y.
 struct ColumnSums<T> {
     delta: MatRef<T>,
@@ -339,7 +371,6 @@ struct ColumnSums<T> {
 impl<T: Real> Kernel<T> for ColumnSums<T> {
     type Output = ();
 
-    /// Rows are dealt to four partial sums in turn, whatever the register.
     #[inline(always)]
     unsafe fn run<L: Lane<Elem = T>>(self) {
         let Self { delta, y, update } = self;
@@ -348,39 +379,168 @@ impl<T: Real> Kernel<T> for ColumnSums<T> {
             let n = L::LANES.min(delta.cols - j);
             // SAFETY: row and column lie inside of δ and y; the caller enables the set of `L`.
             unsafe {
-                let mut sums = [L::splat(T::ZERO); 4];
-                let mut i = 0;
-                while i + 4 <= delta.rows {
-                    for (q, sum) in sums.iter_mut().enumerate() {
-                        *sum = sum.add(read::<T, L>(delta.at(i + q, j), delta.col, n));
-                    }
-                    i += 4;
-                }
-                // Written out, so that the sums can stay in registers.
-                if i < delta.rows {
-                    sums[0] = sums[0].add(read::<T, L>(delta.at(i, j), delta.col, n));
-                }
-                if i + 1 < delta.rows {
-                    sums[1] = sums[1].add(read::<T, L>(delta.at(i + 1, j), delta.col, n));
-                }
-                if i + 2 < delta.rows {
-                    sums[2] = sums[2].add(read::<T, L>(delta.at(i + 2, j), delta.col, n));
+                let mut sums = [L::splat(T::ZERO); PARTIAL];
+                if delta.col != 1 {
+                    add_rows(&mut sums, 0, delta.rows, |i| read::<T, L>(delta.at(i, j), delta.col, n));
+                } else if n < L::LANES {
+                    add_rows(&mut sums, 0, delta.rows, |i| L::load_first(delta.at(i, j), n));
+                } else {
+                    add_rows(&mut sums, 0, delta.rows, |i| L::load(delta.at(i, j)));
                 }
                 let sum = sums[0].add(sums[2]).add(sums[1].add(sums[3]));
-                let at = y.at(0, j);
-                update_with(sum, update, at, y.col, n);
+                update_with(sum, update, y.at(0, j), y.col, n);
             }
             j += n;
         }
     }
 }
 
-/// y ← δᵀ 1, or added or blended into y, where y has one row.
+/// [`ColumnSums`] of a large matrix, a band of rows at a time, so that it is read in the order of memory: its rows are adjacent there.
+struct BandSums<T> {
+    of: ColumnSums<T>,
+    /// Where the partial sums of each register wait between two bands.
+    waiting: *mut T,
+}
+
+impl<T: Real> Kernel<T> for BandSums<T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lane<Elem = T>>(self) {
+        let Self { of: ColumnSums { delta, y, update }, waiting } = self;
+        for first in (0..delta.rows).step_by(BAND) {
+            let end = delta.rows.min(first + BAND);
+            for j in (0..delta.cols).step_by(L::LANES) {
+                let n = L::LANES.min(delta.cols - j);
+                let wait = |q: usize| waiting.wrapping_add(PARTIAL * j + q * L::LANES);
+                // SAFETY: row and column lie inside of δ and y; there is room for the sums of whole registers, of which those that are read
+                // were written by the band before; the caller enables the set of `L`.
+                unsafe {
+                    let mut sums = [L::splat(T::ZERO); PARTIAL];
+                    if first > 0 {
+                        for (q, sum) in sums.iter_mut().enumerate() {
+                            *sum = L::load(wait(q));
+                        }
+                    }
+                    if n < L::LANES {
+                        add_rows(&mut sums, first, end, |i| L::load_first(delta.at(i, j), n));
+                    } else {
+                        add_rows(&mut sums, first, end, |i| L::load(delta.at(i, j)));
+                    }
+                    if end < delta.rows {
+                        for (q, sum) in sums.iter().enumerate() {
+                            sum.store(wait(q));
+                        }
+                    } else {
+                        let sum = sums[0].add(sums[2]).add(sums[1].add(sums[3]));
+                        update_with(sum, update, y.at(0, j), y.col, n);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Rows of a band, a multiple of [`PARTIAL`].
+const BAND: usize = 16;
+
+/// Bytes of a matrix that the first-level cache keeps from column to column.
+const NEAR: usize = 32 << 10;
+
+/// y ← δᵀ 1, or added or blended into y, where y has one row; on several threads if that pays.
 ///
 /// # Safety
 ///
 /// δ is valid for reads, y (1 × the columns of δ) for reads and writes.
 #[inline]
-pub(crate) unsafe fn column_sums<T: Real>(isa: Ready, delta: MatRef<T>, update: Update<T>, y: MatMut<T>) {
-    isa.dispatch(ColumnSums { delta, y, update });
+pub(crate) unsafe fn column_sums<T: Real>(engine: Engine, delta: MatRef<T>, update: Update<T>, y: MatMut<T>) {
+    if delta.col != 1 || delta.rows * delta.cols * size_of::<T>() <= NEAR {
+        engine.isa.dispatch(ColumnSums { delta, y, update });
+    } else {
+        // SAFETY: the caller's contract.
+        unsafe { large_column_sums(engine, delta, update, y) }
+    }
+}
+
+/// [`column_sums`] of a large matrix of which rows are adjacent in memory.
+///
+/// # Safety
+///
+/// As there.
+#[inline(never)]
+unsafe fn large_column_sums<T: Real>(engine: Engine, delta: MatRef<T>, update: Update<T>, y: MatMut<T>) {
+    let (rows, cols) = (delta.rows, delta.cols);
+    let ways = threads::ways(engine.threads, rows * cols / PACE);
+    threads::parallel_for(ways, &|part| {
+        let cols = gemm::share(cols, ways, gemm::UNIT, part);
+        let of = ColumnSums {
+            delta: delta.block(0, cols.start, rows, cols.len()),
+            y: y.block(0, cols.start, 1, cols.len()),
+            update,
+        };
+        gemm::Buffer::with(PARTIAL * cols.len().next_multiple_of(gemm::UNIT), |waiting: *mut T| {
+            engine.isa.dispatch(BandSums { of, waiting });
+        });
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array1, Array2, s};
+
+    use super::column_sums;
+    use crate::gemm::view::{MatMut, MatRef};
+    use crate::gemm::{Engine, Update};
+    use crate::isa::{Isa, Ready};
+
+    /// Four partial sums, to which the rows are dealt, and which are added crosswise.
+    fn expected(column: impl Iterator<Item = f32>) -> f32 {
+        let mut sums = [0.0; 4];
+        for (i, x) in column.enumerate() {
+            sums[i % 4] += x;
+        }
+        (sums[0] + sums[2]) + (sums[1] + sums[3])
+    }
+
+    #[test]
+    fn column_sums_of_any_size_have_the_same_bits() {
+        // Those that the first-level cache keeps, and those that are read in bands, of which the last has any number of rows.
+        let shapes = [(0, 5), (1, 1), (7, 33), (300, 3), (503, 1111)];
+        let large = (4..8).flat_map(|r| [(16 * 40 + r, 31), (16 * r, 257), (9 * r, 1111)]);
+        for (rows, cols) in shapes.into_iter().chain(large) {
+            // Columns of a wider matrix, whose others must not matter; and the same as rows of it.
+            let wide = Array2::from_shape_fn((rows, cols + 3), |(i, j)| {
+                if j < cols { ((i * 37 + j * 101) % 997) as f32 / 300.0 - 1.5 } else { f32::NAN }
+            });
+            let tall = wide.t().as_standard_layout().into_owned();
+            let (wide, tall) = (wide.slice(s![.., ..cols]), tall.t());
+            let tall = tall.slice(s![.., ..cols]);
+            for (isa, threads) in Isa::available().flat_map(|isa| [1, 2, 3].map(|threads| (isa, threads))) {
+                let engine = Engine { isa: Ready::new(isa).unwrap(), threads };
+                for (delta, update) in [
+                    (&wide, Update::Replace),
+                    (&wide, Update::Add),
+                    (&wide, Update::Blend { alpha: 1.0, beta: 0.5 }),
+                    (&tall, Update::Replace),
+                ] {
+                    let mut y = Array1::from_elem(cols + 1, 8.0);
+                    let row = MatMut { ptr: y.as_mut_ptr(), rows: 1, cols, row: 0, col: 1 };
+                    // SAFETY: the arrays live until the call returns, and y is as long as a row of them.
+                    unsafe { column_sums(engine, MatRef::new(delta), update, row) };
+                    for (j, &found) in y.iter().enumerate().take(cols) {
+                        let sum = expected(delta.column(j).iter().copied());
+                        let expected = match update {
+                            Update::Replace => sum,
+                            Update::Add => 8.0 + sum,
+                            Update::Blend { .. } => 4.0 + sum,
+                        };
+                        let place =
+                            format!("{rows} × {cols}, column {j}, {update:?} on {isa} with {threads}");
+                        assert_eq!(found.to_bits(), expected.to_bits(), "{place}");
+                    }
+                    assert_eq!(y[cols].to_bits(), 8f32.to_bits(), "nothing is written behind the sums");
+                }
+            }
+        }
+    }
 }
