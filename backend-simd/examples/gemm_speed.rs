@@ -68,7 +68,7 @@ fn table<T: Scalar>(backend: &Simd, shapes: &[[usize; 3]]) -> Result<(), Box<dyn
 where
     Simd: Backend<T>,
 {
-    let peak = peak::<T>();
+    let peak = peak(size_of::<T>());
     println!(
         "{}, {} threads; multiply-adds alone, one thread: {peak:.1} GFLOP/s",
         backend.isa(),
@@ -114,18 +114,20 @@ fn best(mut call: impl FnMut()) -> f64 {
     best
 }
 
-/// Multiply-adds in registers, in GFLOP/s.
-fn peak<T>() -> f64 {
+/// Multiply-adds in registers of scalars of so many bytes, in GFLOP/s; not a number where it is not known.
+fn peak(size: usize) -> f64 {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
         // SAFETY: the features were found.
         let seconds = best(|| unsafe { multiply_adds() });
-        return 2e-9 * (MULTIPLY_ADDS * 32 / size_of::<T>()) as f64 / seconds;
+        return 2e-9 * (MULTIPLY_ADDS * 32 / size) as f64 / seconds;
     }
+    let _ = size;
     f64::NAN
 }
 
 /// Registers of multiply-adds that [`multiply_adds`] computes.
+#[cfg(target_arch = "x86_64")]
 const MULTIPLY_ADDS: usize = 12 * 1000;
 
 #[cfg(target_arch = "x86_64")]
