@@ -361,6 +361,17 @@ unsafe fn add_rows<L: Lane>(sums: &mut [L; PARTIAL], first: usize, end: usize, r
     }
 }
 
+/// The sum of the partial sums.
+///
+/// # Safety
+///
+/// The caller enables the set of `L`.
+#[inline(always)]
+unsafe fn total<L: Lane>([a, b, c, d]: [L; PARTIAL]) -> L {
+    // SAFETY: the caller's contract.
+    unsafe { a.add(c).add(b.add(d)) }
+}
+
 /// The column sums of a matrix into a row y: y ← δᵀ 1, or added or blended into y.
 struct ColumnSums<T> {
     delta: MatRef<T>,
@@ -387,8 +398,7 @@ impl<T: Real> Kernel<T> for ColumnSums<T> {
                 } else {
                     add_rows(&mut sums, 0, delta.rows, |i| L::load(delta.at(i, j)));
                 }
-                let sum = sums[0].add(sums[2]).add(sums[1].add(sums[3]));
-                update_with(sum, update, y.at(0, j), y.col, n);
+                update_with(total(sums), update, y.at(0, j), y.col, n);
             }
             j += n;
         }
@@ -432,8 +442,7 @@ impl<T: Real> Kernel<T> for BandSums<T> {
                             sum.store(wait(q));
                         }
                     } else {
-                        let sum = sums[0].add(sums[2]).add(sums[1].add(sums[3]));
-                        update_with(sum, update, y.at(0, j), y.col, n);
+                        update_with(total(sums), update, y.at(0, j), y.col, n);
                     }
                 }
             }
@@ -444,9 +453,6 @@ impl<T: Real> Kernel<T> for BandSums<T> {
 /// Rows of a band, a multiple of [`PARTIAL`].
 const BAND: usize = 16;
 
-/// Bytes of a matrix that the first-level cache keeps from column to column.
-const NEAR: usize = 32 << 10;
-
 /// y ← δᵀ 1, or added or blended into y, where y has one row; on several threads if that pays.
 ///
 /// # Safety
@@ -454,7 +460,7 @@ const NEAR: usize = 32 << 10;
 /// δ is valid for reads, y (1 × the columns of δ) for reads and writes.
 #[inline]
 pub(crate) unsafe fn column_sums<T: Real>(engine: Engine, delta: MatRef<T>, update: Update<T>, y: MatMut<T>) {
-    if delta.col != 1 || delta.rows * delta.cols * size_of::<T>() <= NEAR {
+    if delta.col != 1 || delta.rows * delta.cols * size_of::<T>() <= gemm::NEAR {
         engine.isa.dispatch(ColumnSums { delta, y, update });
     } else {
         // SAFETY: the caller's contract.

@@ -28,7 +28,7 @@ use crate::threads;
 pub(crate) use driver::Lanes;
 pub(crate) use micro::load;
 pub(crate) use pack::{Buffer, Copy};
-pub(crate) use plan::is_read_in_order;
+pub(crate) use plan::{NEAR, is_read_in_order};
 use view::{MatMut, MatRef};
 
 /// How products are computed.

@@ -169,7 +169,7 @@ pub(crate) fn is_read_in_order<T: Element>(b: MatRef<T>) -> bool {
 }
 
 /// Bytes that stay in the first-level cache while other things pass through it.
-const NEAR: usize = 32 << 10;
+pub(crate) const NEAR: usize = 32 << 10;
 
 /// Bytes from which a B is large, which is then copied even for few tiles: a strip of it comes from the third level line by line, none of
 /// which the processor foresees where rows are long.
