@@ -476,7 +476,8 @@ pub(crate) unsafe fn column_sums<T: Real>(engine: Engine, delta: MatRef<T>, upda
 #[inline(never)]
 unsafe fn large_column_sums<T: Real>(engine: Engine, delta: MatRef<T>, update: Update<T>, y: MatMut<T>) {
     let (rows, cols) = (delta.rows, delta.cols);
-    let ways = threads::ways(engine.threads, rows * cols / PACE);
+    // Fewer columns than a unit are read with it, whoever has them.
+    let ways = threads::ways(engine.threads, rows * cols / PACE).min(cols.div_ceil(gemm::UNIT));
     threads::parallel_for(ways, &|part| {
         let cols = gemm::share(cols, ways, gemm::UNIT, part);
         let of = ColumnSums {
