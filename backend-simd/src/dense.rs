@@ -42,8 +42,10 @@ fn sums<T>(rows: usize, n_j: usize, n_k: usize) -> usize {
 /// Multiply-adds from which the forward product of a small batch, or the gradient of a tall one, is computed as the sum of two.
 const DEEP: usize = 1 << 20;
 
-/// And those of a single sample, whose time goes into fetching the weights.
+/// And those of a single sample, whose time goes into fetching the weights, and of layers that have this many inputs, beside which little
+/// goes from thread to thread.
 const DEEP_ROW: usize = 1 << 16;
+const DEPTH: usize = 256;
 
 /// Most multiply-adds of a product alone that is better off without a plan.
 const TINY: usize = 1 << 12;
@@ -54,7 +56,8 @@ fn is_deep<T>(x: MatRef<T>, w: MatRef<T>) -> bool {
     let (rows, depth, cols) = (x.rows, x.cols, w.cols);
     w.col == 1
         && 4 * rows <= depth
-        && rows.saturating_mul(depth).saturating_mul(cols) >= if rows == 1 { DEEP_ROW } else { DEEP }
+        && rows.saturating_mul(depth).saturating_mul(cols)
+            >= if rows == 1 || depth >= DEPTH { DEEP_ROW } else { DEEP }
         && !gemm::is_dot(x, w)
 }
 
@@ -244,7 +247,7 @@ impl Engine {
         let alone = Self { threads: 1, ..self };
         // SAFETY: the block lies inside of A, and no two blocks overlap.
         let epilogue = move |block| unsafe { finish(g, bias, z, self.isa, block) };
-        let ways = threads::ways(self.threads, gemm::nanoseconds::<T>(rows, depth, cols));
+        let ways = self.ways_of_deep::<T>(rows, depth, cols);
         let (x_0, w_0) = half(0);
         let (x_1, w_1) = half(1);
         if ways == 1 && !gemm::is_read_in_order(w_1) {
@@ -284,6 +287,13 @@ impl Engine {
                 epilogue(Block { row, col: 0, c });
             });
         });
+    }
+
+    /// In how many parts the products of a deep layer are computed, all alike, so that its weights stay with their threads. With each product
+    /// go the sums of Z or δ from one thread to the other.
+    fn ways_of_deep<T: Real>(self, rows: usize, n_k: usize, n_j: usize) -> usize {
+        let nanoseconds = gemm::nanoseconds::<T>(rows, n_k, n_j);
+        threads::ways_in_place(self.threads, nanoseconds, rows * n_j * size_of::<T>())
     }
 
     pub(crate) fn dense_backward<T: Real + Scalar>(
@@ -350,9 +360,16 @@ impl Engine {
         slope: Option<(Activation, MatRef<T>)>,
         below: MatMut<T>,
     ) {
+        let parts = if is_deep(below.as_ref(), w.t()) {
+            self.ways_of_deep::<T>(below.rows, below.cols, delta.cols)
+        } else {
+            gemm::parts(self, delta, w, &below)
+        };
         let Some((g, saved)) = slope else {
             // SAFETY: the caller's contract.
-            return unsafe { gemm::product(self, delta, w, Update::Replace, below, None) };
+            return unsafe {
+                gemm::product_in_parts(self.isa, parts, delta, w, Update::Replace, below, None);
+            };
         };
         let alone = Self { threads: 1, ..self };
         let epilogue = move |Block { row, col, c }: Block<T>| {
@@ -360,7 +377,9 @@ impl Engine {
             unsafe { elementwise::apply_slope(alone, g, saved.block(row, col, c.rows, c.cols), c) }
         };
         // SAFETY: the caller's contract.
-        unsafe { gemm::product(self, delta, w, Update::Replace, below, Some(&epilogue)) };
+        unsafe {
+            gemm::product_in_parts(self.isa, parts, delta, w, Update::Replace, below, Some(&epilogue));
+        };
     }
 
     /// W (or ΔW) and b (or Δb) from δᵀ X and δᵀ 1.
@@ -408,7 +427,12 @@ impl Engine {
             if self.tall_gradient(delta, x, (weights, biases), w, b) {
                 return;
             }
-            gemm::product(self, delta.t(), x, weights, w, None);
+            let parts = if is_deep(x, w.as_ref().t()) {
+                self.ways_of_deep::<T>(x.rows, x.cols, w.rows)
+            } else {
+                gemm::parts(self, delta.t(), x, &w)
+            };
+            gemm::product_in_parts(self.isa, parts, delta.t(), x, weights, w, None);
             if let Some(b) = b {
                 elementwise::column_sums(self, delta, biases, b);
             }
@@ -565,6 +589,11 @@ mod tests {
         same_bits(&[1, 2], (300, 219));
         same_bits(&[1, 2], (600, 436));
         same_bits(&[1, 2], (600, 438));
+        // And for so many inputs that few rows are enough; also where a single strip holds all outputs.
+        same_bits(&[2, 7, 8, 9, 63, 64, 65], (256, 32));
+        same_bits(&[7, 8, 9], (255, 33));
+        same_bits(&[10, 50, 61], (784, 30));
+        same_bits(&[20], (1100, 14));
     }
 
     #[test]

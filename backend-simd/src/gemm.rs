@@ -95,12 +95,41 @@ pub(crate) unsafe fn product<T: Element>(
     c: MatMut<T>,
     epilogue: Option<Epilogue<'_, T>>,
 ) {
+    // SAFETY: the caller's contract.
+    unsafe { product_in_parts(engine.isa, parts(engine, a, b, &c), a, b, update, c, epilogue) };
+}
+
+/// In how many parts C = A B had better be computed.
+pub(crate) fn parts<T: Element>(engine: Engine, a: MatRef<T>, b: MatRef<T>, c: &MatMut<T>) -> usize {
+    let nanoseconds = axis(a, b, c).worth(c, nanoseconds::<T>(a.rows, a.cols, b.cols));
+    threads::ways(engine.threads, nanoseconds)
+}
+
+/// [`product`] in about so many parts.
+///
+/// # Safety
+///
+/// As for [`product`].
+///
+/// # Panics
+///
+/// If the shapes do not fit.
+#[inline]
+pub(crate) unsafe fn product_in_parts<T: Element>(
+    isa: Ready,
+    parts: usize,
+    a: MatRef<T>,
+    b: MatRef<T>,
+    update: Update<T>,
+    c: MatMut<T>,
+    epilogue: Option<Epilogue<'_, T>>,
+) {
     assert!(a.cols == b.rows && a.rows == c.rows && b.cols == c.cols, "shapes of a product");
     if c.rows == 0 || c.cols == 0 {
         return;
     }
     let product = Product { a, b, c, update, epilogue, row: 0, col: 0 };
-    let serial: unsafe fn(&Product<'_, T>, bool) = match engine.isa.isa() {
+    let serial: unsafe fn(&Product<'_, T>, bool) = match isa.isa() {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => serial::<T::Avx512>,
         #[cfg(target_arch = "x86_64")]
@@ -110,12 +139,8 @@ pub(crate) unsafe fn product<T: Element>(
         _ => serial::<T::Portable>,
     };
     let dot = is_dot(a, b);
-    let upright = is_upright(&c);
-    let owned = if upright { is_owned(b.t(), a.t()) } else { is_owned(a, b) };
-    let along = if owned == upright { Axis::Cols } else { Axis::Rows };
-    let ways = threads::ways(engine.threads, along.worth(&c, nanoseconds::<T>(a.rows, a.cols, b.cols)));
-    if ways > 1 {
-        let grid = Grid::new(ways, &c, along);
+    if parts > 1 {
+        let grid = Grid::new(parts, &c, axis(a, b, &c));
         threads::parallel_for(grid.parts(), &|part| {
             // SAFETY: the caller's contract; parts of C do not overlap.
             unsafe { serial(&product.part(&grid, part), dot) };
@@ -155,6 +180,13 @@ impl Axis {
         let len = if self == Self::Rows { c.rows } else { c.cols };
         if len >= 2 * WIDE { nanoseconds } else { nanoseconds / 8 }
     }
+}
+
+/// The axis along which C = A B is cut first.
+fn axis<T: Element>(a: MatRef<T>, b: MatRef<T>, c: &MatMut<T>) -> Axis {
+    let upright = is_upright(c);
+    let owned = if upright { is_owned(b.t(), a.t()) } else { is_owned(a, b) };
+    if owned == upright { Axis::Cols } else { Axis::Rows }
 }
 
 /// Whether C, of which rows are contiguous, had better be cut so that each thread's part lies in one piece in memory.

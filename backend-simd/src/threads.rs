@@ -38,6 +38,15 @@ const MOST: usize = 64_000;
 const ROUND_TRIPS: usize = 18;
 const PER_TRIP: usize = 470;
 
+/// To share work on weights that lie where they are needed costs as much as so many trips of a word, and one more for so many bytes that
+/// have to be moved. (What it saves is all of the expected time: such work takes twice as long as large products do, for which that
+/// is meant.)
+const IN_PLACE: usize = 8;
+const BYTES_PER_TRIP: usize = 128;
+
+/// Nanoseconds that a trip is taken to last before it has been measured, as between cores that share a cache.
+const TRIP: usize = 70;
+
 /// Of so many measurements the fastest counts: others may have been interrupted.
 const MEASUREMENTS: usize = 3;
 
@@ -69,8 +78,8 @@ struct Team {
     spawned: AtomicUsize,
     /// Helpers that wait for work now or are at it.
     awake: AtomicUsize,
-    /// Nanoseconds of work that are worth sharing, as last measured.
-    small: AtomicUsize,
+    /// Nanoseconds that a word takes to a helper and back, as last measured.
+    trip: AtomicUsize,
     /// How many decisions depended on it since. When a helper has woken, on whichever core, it no longer holds.
     decisions: AtomicUsize,
     owner: thread::ThreadId,
@@ -93,28 +102,49 @@ thread_local! {
 /// rayon's current pool (0: all of them).
 #[inline]
 pub(crate) fn ways(limit: usize, nanoseconds: usize) -> usize {
-    if nanoseconds < SMALL || limit == 1 { 1 } else { several_ways(limit, nanoseconds, false) }
+    if nanoseconds < SMALL || limit == 1 {
+        return 1;
+    }
+    several_ways(limit, nanoseconds, |team, threads| worthwhile(threads, nanoseconds, team.small()))
 }
 
 /// [`ways`] for work of which each thread has its part in its own cache, from work that was shared in the same way before. To do
 /// it alone is what would take the data to another core.
 #[inline]
 pub(crate) fn ways_where_data_lies(limit: usize, nanoseconds: usize) -> usize {
-    if nanoseconds < SMALL || limit == 1 { 1 } else { several_ways(limit, nanoseconds, true) }
+    if nanoseconds < SMALL || limit == 1 {
+        return 1;
+    }
+    several_ways(limit, nanoseconds, |_, threads| worthwhile(threads, nanoseconds, SMALL))
 }
 
-fn several_ways(limit: usize, nanoseconds: usize, lies_there: bool) -> usize {
+/// [`ways`] for work on weights of which each of two threads has its half in its own cache, while so many bytes of other things go to the
+/// other thread or come from there.
+#[inline]
+pub(crate) fn ways_in_place(limit: usize, nanoseconds: usize, bytes: usize) -> usize {
+    if limit == 1 {
+        return 1;
+    }
+    several_ways(limit, nanoseconds, |team, threads| {
+        let in_place = team.trip.load(Relaxed).saturating_mul(IN_PLACE + bytes / BYTES_PER_TRIP);
+        let two = worthwhile(threads.min(2), nanoseconds, in_place);
+        two.max(worthwhile(threads, nanoseconds, team.small()))
+    })
+}
+
+/// Of the threads there are those that `worth(team, threads)` finds work for.
+fn several_ways(limit: usize, nanoseconds: usize, worth: impl Fn(&Team, usize) -> usize) -> usize {
     if INSIDE.get() {
         return 1;
     }
     let pool = rayon::current_num_threads();
     let threads = if limit == 0 { pool } else { limit.min(pool) };
     TEAM.with(|team| {
-        let small = || if lies_there { SMALL } else { team.small.load(Relaxed) };
         // Where it has not been measured for long, whatever may be worth sharing has a helper woken: else a single moment of cores far
         // apart would keep the owner alone for good.
         let outdated = nanoseconds < MOST && team.decisions.fetch_add(1, Relaxed) >= VALID;
-        let wanted = worthwhile(threads, nanoseconds, if outdated { SMALL } else { small() });
+        let wanted =
+            if outdated { worthwhile(threads, nanoseconds.max(SMALL), SMALL) } else { worth(team, threads) };
         if wanted == 1 {
             return 1;
         }
@@ -123,7 +153,7 @@ fn several_ways(limit: usize, nanoseconds: usize, lies_there: bool) -> usize {
         if awake > 0 && outdated {
             team.measure();
         }
-        let threads = worthwhile(threads, nanoseconds, small());
+        let threads = worth(team, threads);
         if nanoseconds >= LARGE { threads } else { threads.min(awake + 1) }
     })
 }
@@ -211,7 +241,7 @@ impl Team {
             panic: Mutex::new(None),
             spawned: AtomicUsize::new(0),
             awake: AtomicUsize::new(0),
-            small: AtomicUsize::new(SMALL),
+            trip: AtomicUsize::new(TRIP),
             decisions: AtomicUsize::new(0),
             owner: thread::current().id(),
         }
@@ -235,13 +265,18 @@ impl Team {
         }
     }
 
+    /// Nanoseconds of work that are worth sharing.
+    fn small(&self) -> usize {
+        worth_sharing(self.trip.load(Relaxed))
+    }
+
     /// Measures what is worth sharing, in some ten microseconds.
     fn measure(&self) {
         self.decisions.store(0, Relaxed);
         let fastest = (0..MEASUREMENTS).filter_map(|_| self.round_trip()).min();
         // Without a helper's answer, what was measured before holds until the next time.
         if let Some(nanoseconds) = fastest {
-            self.small.store(worth_sharing(nanoseconds), Relaxed);
+            self.trip.store(nanoseconds, Relaxed);
         }
     }
 
@@ -374,6 +409,9 @@ impl Team {
 mod tests {
     use super::*;
 
+    /// Nanoseconds of a trip between cores so far apart that no work below `MOST` is shared.
+    const FAR: usize = 400;
+
     fn pool(threads: usize) -> rayon::ThreadPool {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
     }
@@ -441,13 +479,38 @@ mod tests {
     }
 
     #[test]
+    fn work_in_place_is_shared_sooner_by_two() {
+        pool(4).install(|| {
+            TEAM.with(|team| {
+                // As if three helpers were awake.
+                team.spawned.store(3, Relaxed);
+                team.awake.store(3, Relaxed);
+                let parts = |nanoseconds, bytes| (ways_in_place(0, nanoseconds, bytes), ways(0, nanoseconds));
+                let base = TRIP * IN_PLACE;
+                assert_eq!(parts(base - 1, 0), (1, 1));
+                assert_eq!(parts(base, 0), (2, 1));
+                // What has to be moved counts.
+                assert_eq!(parts(base, BYTES_PER_TRIP), (1, 1));
+                assert_eq!(parts(base + TRIP, BYTES_PER_TRIP), (2, 1));
+                // More than two have a part where they would of any work, and what would be shared anyway is.
+                assert_eq!(parts(SMALL - 1, 0), (2, 1));
+                assert_eq!(parts(4 * SMALL, 0), (4, 4));
+                assert_eq!(parts(4 * SMALL, usize::MAX), (4, 4));
+                assert_eq!(ways_in_place(1, SMALL, 0), 1);
+                team.awake.store(0, Relaxed);
+                team.spawned.store(0, Relaxed);
+            });
+        });
+    }
+
+    #[test]
     fn what_is_worth_sharing_follows_the_way_of_a_word() {
         pool(2).install(|| {
             TEAM.with(|team| {
                 // Nobody answers.
                 assert_eq!(team.round_trip(), None);
                 team.measure();
-                assert_eq!(team.small.load(Relaxed), SMALL);
+                assert_eq!(team.trip.load(Relaxed), TRIP);
                 // A helper does, at the latest when it has a core.
                 let patience = Instant::now();
                 while team.awake.load(Relaxed) == 0
@@ -458,11 +521,11 @@ mod tests {
                     ways(0, SMALL);
                     assert!(patience.elapsed() < Duration::from_secs(60), "no answer from the helper");
                 }
-                assert!((SMALL..=MOST).contains(&team.small.load(Relaxed)));
-                team.small.store(2 * SMALL, Relaxed);
+                assert!(team.trip.load(Relaxed) < 1_000_000);
+                team.trip.store(FAR, Relaxed);
                 team.decisions.store(0, Relaxed);
             });
-            assert_eq!(ways(0, 2 * SMALL - 1), 1);
+            assert_eq!(ways(0, MOST - 1), 1);
             many_rounds(20, 3);
         });
     }
@@ -472,7 +535,7 @@ mod tests {
         pool(2).install(|| {
             TEAM.with(|team| {
                 // As after a moment in which the cores were far apart: nothing below `MOST` would be shared, and no helper woken.
-                team.small.store(MOST, Relaxed);
+                team.trip.store(FAR, Relaxed);
                 for _ in 0..VALID {
                     assert_eq!(ways(0, SMALL), 1);
                 }

@@ -33,7 +33,7 @@ pub(super) const SCRATCH: usize = 14 * 32;
 /// The views are valid and the set of `L` is available.
 pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
     let Product { a, b, c, update, .. } = *product;
-    let k = a.cols;
+    let (m, k) = (a.rows, a.cols);
     let nr = L::NV * L::LANES;
     if b.cols <= nr && k <= SHORT && a.rows > 1 {
         // A single strip, where making a plan would cost as much as the work.
@@ -69,7 +69,10 @@ pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
     let blend = matches!(update, Update::Blend { .. });
     let plan = Plan::new::<L>(a, b, &c, blend);
     let cut = k > LONGEST_BLEND
-        || !L::LARGE && k > L::KC / 2 && c.rows * c.cols * size_of::<L::Elem>() <= Machine::get().l2 / 2;
+        || !L::LARGE
+            && m >= 8 * L::MR
+            && k > L::KC / 2
+            && c.rows * c.cols * size_of::<L::Elem>() <= Machine::get().l2 / 2;
     if blend && (cut || plan.in_order) || plan.in_order && c.col != 1 {
         // SAFETY: the caller's contract.
         return unsafe { aside::<L>(product) };
@@ -85,8 +88,8 @@ pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
 /// Up to this k a single strip is computed without a plan.
 const SHORT: usize = 1024;
 
-/// Beyond this k a blend computes A·B aside first, since the chain of one element must not be cut; small tiles do so sooner if C is small,
-/// to read pieces of A and B that stay in the first-level cache.
+/// Beyond this k a blend computes A·B aside first, since the chain of one element must not be cut; small tiles do so sooner if C is small
+/// but has many of them, to read pieces of A and B that stay in the first-level cache.
 const LONGEST_BLEND: usize = 2048;
 
 /// Computes the sums in a buffer, and C from them: for a blend of which no sum is complete before the last block, and where to come
