@@ -70,7 +70,7 @@ pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
     let plan = Plan::new::<L>(a, b, &c, blend);
     let cut = k > LONGEST_BLEND
         || !L::LARGE
-            && m >= 8 * L::MR
+            && (m == 1 || m >= 8 * L::MR)
             && k > L::KC / 2
             && c.rows * c.cols * size_of::<L::Elem>() <= Machine::get().l2 / 2;
     if blend && (cut || plan.in_order) || plan.in_order && c.col != 1 {
@@ -88,8 +88,9 @@ pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
 /// Up to this k a single strip is computed without a plan.
 const SHORT: usize = 1024;
 
-/// Beyond this k a blend computes A·B aside first, since the chain of one element must not be cut; small tiles do so sooner if C is small
-/// but has many of them, to read pieces of A and B that stay in the first-level cache.
+/// Beyond this k a blend computes A·B aside first, since the chain of one element must not be cut; small tiles do so sooner if C is small:
+/// where it has many of them, to read pieces of A and B that stay in the first-level cache, and in a single row, to read B as it lies in
+/// memory.
 const LONGEST_BLEND: usize = 2048;
 
 /// Computes the sums in a buffer, and C from them: for a blend of which no sum is complete before the last block, and where to come
