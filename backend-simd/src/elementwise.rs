@@ -55,7 +55,7 @@ use crate::isa::Kernel;
 use crate::lane::Lane;
 use crate::threads;
 use crate::vmath::Real;
-use crate::vmath::map::{Binary, Unary, map_span, zip_span};
+use crate::vmath::map::{Binary, Each, Unary, zip_span};
 
 /// Loads `n ≤ LANES` scalars that lie `stride` apart; the other lanes are zero.
 ///
@@ -114,26 +114,6 @@ unsafe fn spread<T: Copy>(from: *const T, from_stride: isize, to: *mut T, to_str
     for i in 0..n.cast_signed() {
         // SAFETY: the caller's.
         unsafe { *to.offset(i * to_stride) = *from.offset(i * from_stride) };
-    }
-}
-
-/// Y ← f(Y), where the elements of a row lie side by side.
-struct Each<T, F> {
-    f: F,
-    y: MatMut<T>,
-}
-
-impl<T: Real, F: Unary<T>> Kernel<T> for Each<T, F> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<L: Lane<Elem = T>>(self) {
-        let Self { f, y } = self;
-        for i in 0..y.rows {
-            let at = y.at(i, 0);
-            // SAFETY: the elements of Y are valid for reads and writes; the caller enables the set of `L`.
-            unsafe { map_span::<T, L, F>(f, at, at, y.cols) };
-        }
     }
 }
 
@@ -257,7 +237,7 @@ fn each<T: Real, F: Unary<T> + Sync>(engine: Engine, f: F, y: MatMut<T>) {
     let y = lined_up(y.as_ref(), y).1;
     share(engine, y.rows, y.cols, &|row, col, rows, cols| {
         let y = y.block(row, col, rows, cols);
-        side_by_side(y.as_ref(), y, |_, y| engine.isa.dispatch(Each { f, y }));
+        side_by_side(y.as_ref(), y, |_, y| engine.isa.dispatch(Each { f, x: y.as_ref(), y }));
     });
 }
 

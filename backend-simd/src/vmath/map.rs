@@ -1,5 +1,6 @@
 //! Functions of one or two registers, run over slices.
 
+use crate::gemm::view::{MatMut, MatRef};
 use crate::isa::{Kernel, Ready};
 use crate::lane::Lane;
 use crate::vmath::Real;
@@ -81,21 +82,23 @@ pub(crate) unsafe fn zip_span<T: Real, L: Lane<Elem = T>, F: Binary<T>>(
     }
 }
 
-/// [`map_span`] as a kernel.
-struct Map<T, F> {
-    f: F,
-    from: *const T,
-    to: *mut T,
-    len: usize,
+/// Y ← f(X), of one shape, where the elements of a row lie side by side; X and Y are the same or do not overlap.
+pub(crate) struct Each<T, F> {
+    pub(crate) f: F,
+    pub(crate) x: MatRef<T>,
+    pub(crate) y: MatMut<T>,
 }
 
-impl<T: Real, F: Unary<T>> Kernel<T> for Map<T, F> {
+impl<T: Real, F: Unary<T>> Kernel<T> for Each<T, F> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<L: Lane<Elem = T>>(self) {
-        // SAFETY: `map` has taken pointers and length from slices; the caller enables the set of `L`.
-        unsafe { map_span::<T, L, F>(self.f, self.from, self.to, self.len) }
+        let Self { f, x, y } = self;
+        for i in 0..y.rows {
+            // SAFETY: the elements of X are valid for reads, those of Y for writes; the caller enables the set of `L`.
+            unsafe { map_span::<T, L, F>(f, x.at(i, 0), y.at(i, 0), y.cols) };
+        }
     }
 }
 
@@ -107,7 +110,9 @@ impl<T: Real, F: Unary<T>> Kernel<T> for Map<T, F> {
 #[inline]
 pub(crate) fn map<T: Real, F: Unary<T>>(ready: Ready, f: F, from: &[T], to: &mut [T]) {
     assert_eq!(from.len(), to.len(), "a map needs slices of one length");
-    ready.dispatch(Map { f, from: from.as_ptr(), to: to.as_mut_ptr(), len: to.len() });
+    let (rows, cols) = (1, to.len());
+    let x = MatRef { ptr: from.as_ptr(), rows, cols, row: 0, col: 1 };
+    ready.dispatch(Each { f, x, y: MatMut { ptr: to.as_mut_ptr(), rows, cols, row: 0, col: 1 } });
 }
 
 /// Types that stand for the functions of [`vmath`](crate::vmath).
