@@ -5,7 +5,7 @@ use ndarray::{ArrayRef1, ArrayRef2};
 
 use crate::elementwise::{self, read};
 use crate::gemm::view::{MatMut, MatRef};
-use crate::gemm::{self, Block, Buffer, Engine, Update};
+use crate::gemm::{self, Block, Buffer, Engine, Epilogue, Update};
 use crate::isa::{Kernel, Ready};
 use crate::lane::Lane;
 use crate::small::{self, Finish};
@@ -44,7 +44,7 @@ const DEEP: usize = 1 << 20;
 
 /// And those of a single sample, whose time goes into fetching the weights, and of layers that have this many inputs, beside which little
 /// goes from thread to thread.
-const DEEP_ROW: usize = 1 << 16;
+const DEEP_SOONER: usize = 1 << 16;
 const DEPTH: usize = 256;
 
 /// Most multiply-adds of a product alone that is better off without a plan.
@@ -57,7 +57,7 @@ fn is_deep<T>(x: MatRef<T>, w: MatRef<T>) -> bool {
     w.col == 1
         && 4 * rows <= depth
         && rows.saturating_mul(depth).saturating_mul(cols)
-            >= if rows == 1 || depth >= DEPTH { DEEP_ROW } else { DEEP }
+            >= if rows == 1 || depth >= DEPTH { DEEP_SOONER } else { DEEP }
         && !gemm::is_dot(x, w)
 }
 
@@ -247,7 +247,7 @@ impl Engine {
         let alone = Self { threads: 1, ..self };
         // SAFETY: the block lies inside of A, and no two blocks overlap.
         let epilogue = move |block| unsafe { finish(g, bias, z, self.isa, block) };
-        let ways = self.ways_of_deep::<T>(rows, depth, cols);
+        let ways = self.ways_of_deep(x, w);
         let (x_0, w_0) = half(0);
         let (x_1, w_1) = half(1);
         if ways == 1 && !gemm::is_read_in_order(w_1) {
@@ -289,11 +289,29 @@ impl Engine {
         });
     }
 
-    /// In how many parts the products of a deep layer are computed, all alike, so that its weights stay with their threads. With each product
-    /// go the sums of Z or δ from one thread to the other.
-    fn ways_of_deep<T: Real>(self, rows: usize, n_k: usize, n_j: usize) -> usize {
-        let nanoseconds = gemm::nanoseconds::<T>(rows, n_k, n_j);
-        threads::ways_in_place(self.threads, nanoseconds, rows * n_j * size_of::<T>())
+    /// In how many parts the products of a deep layer X W are computed, all alike, so that its weights stay with their threads. With each
+    /// product go the sums of Z or δ from one thread to the other.
+    fn ways_of_deep<T: Real>(self, x: MatRef<T>, w: MatRef<T>) -> usize {
+        let nanoseconds = gemm::nanoseconds::<T>(x.rows, x.cols, w.cols);
+        threads::ways_in_place(self.threads, nanoseconds, x.rows * w.cols * size_of::<T>())
+    }
+
+    /// C from A B, one of the products by which a layer X W learns.
+    ///
+    /// # Safety
+    ///
+    /// As for [`gemm::product`] with A, B and C; of X and W nothing is read.
+    unsafe fn product_of_layer<T: Real>(
+        self,
+        [x, w]: [MatRef<T>; 2],
+        [a, b]: [MatRef<T>; 2],
+        update: Update<T>,
+        c: MatMut<T>,
+        epilogue: Option<Epilogue<'_, T>>,
+    ) {
+        let parts = if is_deep(x, w) { self.ways_of_deep(x, w) } else { gemm::parts(self, a, b, &c) };
+        // SAFETY: the caller's contract.
+        unsafe { gemm::product_in_parts(self.isa, parts, a, b, update, c, epilogue) };
     }
 
     pub(crate) fn dense_backward<T: Real + Scalar>(
@@ -360,16 +378,10 @@ impl Engine {
         slope: Option<(Activation, MatRef<T>)>,
         below: MatMut<T>,
     ) {
-        let parts = if is_deep(below.as_ref(), w.t()) {
-            self.ways_of_deep::<T>(below.rows, below.cols, delta.cols)
-        } else {
-            gemm::parts(self, delta, w, &below)
-        };
+        let layer = [below.as_ref(), w.t()];
         let Some((g, saved)) = slope else {
             // SAFETY: the caller's contract.
-            return unsafe {
-                gemm::product_in_parts(self.isa, parts, delta, w, Update::Replace, below, None);
-            };
+            return unsafe { self.product_of_layer(layer, [delta, w], Update::Replace, below, None) };
         };
         let alone = Self { threads: 1, ..self };
         let epilogue = move |Block { row, col, c }: Block<T>| {
@@ -377,9 +389,7 @@ impl Engine {
             unsafe { elementwise::apply_slope(alone, g, saved.block(row, col, c.rows, c.cols), c) }
         };
         // SAFETY: the caller's contract.
-        unsafe {
-            gemm::product_in_parts(self.isa, parts, delta, w, Update::Replace, below, Some(&epilogue));
-        };
+        unsafe { self.product_of_layer(layer, [delta, w], Update::Replace, below, Some(&epilogue)) };
     }
 
     /// W (or ΔW) and b (or Δb) from δᵀ X and δᵀ 1.
@@ -427,12 +437,7 @@ impl Engine {
             if self.tall_gradient(delta, x, (weights, biases), w, b) {
                 return;
             }
-            let parts = if is_deep(x, w.as_ref().t()) {
-                self.ways_of_deep::<T>(x.rows, x.cols, w.rows)
-            } else {
-                gemm::parts(self, delta.t(), x, &w)
-            };
-            gemm::product_in_parts(self.isa, parts, delta.t(), x, weights, w, None);
+            self.product_of_layer([x, w.as_ref().t()], [delta.t(), x], weights, w, None);
             if let Some(b) = b {
                 elementwise::column_sums(self, delta, biases, b);
             }

@@ -33,7 +33,7 @@ pub(super) const SCRATCH: usize = 14 * 32;
 /// The views are valid and the set of `L` is available.
 pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
     let Product { a, b, c, update, .. } = *product;
-    let (m, k) = (a.rows, a.cols);
+    let k = a.cols;
     let nr = L::NV * L::LANES;
     if b.cols <= nr && k <= SHORT && a.rows > 1 {
         // A single strip, where making a plan would cost as much as the work.
@@ -70,7 +70,7 @@ pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
     let plan = Plan::new::<L>(a, b, &c, blend);
     let cut = k > LONGEST_BLEND
         || !L::LARGE
-            && (m == 1 || m >= 8 * L::MR)
+            && (a.rows == 1 || a.rows >= 8 * L::MR)
             && k > L::KC / 2
             && c.rows * c.cols * size_of::<L::Elem>() <= Machine::get().l2 / 2;
     if blend && (cut || plan.in_order) || plan.in_order && c.col != 1 {

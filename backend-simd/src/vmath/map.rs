@@ -1,4 +1,4 @@
-//! Functions of one or two registers, run over slices.
+//! Functions of one or two registers, run over slices and over the rows of matrices.
 
 use crate::gemm::view::{MatMut, MatRef};
 use crate::isa::{Kernel, Ready};
