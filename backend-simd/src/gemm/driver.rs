@@ -9,10 +9,10 @@ use std::ops::Range;
 
 use crate::gemm::dot::{Combine, Dot};
 use crate::gemm::machine::Machine;
-use crate::gemm::micro::{Micro, MicroFn, Tile, halves, slot};
+use crate::gemm::micro::{CopyingFn, Micro, MicroFn, Tile, halves, slot};
 use crate::gemm::outer::Outer;
 use crate::gemm::pack::{Buffer, Copy, Strips, prefetch};
-use crate::gemm::plan::{Plan, is_swept, swept_rows};
+use crate::gemm::plan::{Plan, ReadB, is_swept, swept_rows};
 use crate::gemm::stream::Stream;
 use crate::gemm::view::{MatMut, MatRef};
 use crate::gemm::{Block, Product, Update, shares, split};
@@ -41,14 +41,14 @@ pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
         let strip = |right| Macro { k, a: left, b: right, c, update };
         if b.col == 1 {
             // SAFETY: the caller's contract.
-            unsafe { strip(Right { ptr: b.ptr, step: b.row, next: 0 }).down_columns::<L>(usize::MAX) };
+            unsafe { strip(Right { ptr: b.ptr, step: b.row, next: 0 }).down_columns::<L>(usize::MAX, None) };
         } else {
             Buffer::with(k * nr, |space: *mut L::Elem| {
                 let right = Right { ptr: space.cast_const(), step: nr.cast_signed(), next: 0 };
                 // SAFETY: the caller's contract; the buffer holds k rows of a strip.
                 unsafe {
                     L::enter(Copy { from: b, to: space, to_row: nr });
-                    strip(right).down_columns::<L>(usize::MAX);
+                    strip(right).down_columns::<L>(usize::MAX, None);
                 }
             });
         }
@@ -73,12 +73,13 @@ pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
             && (a.rows == 1 || a.rows >= 8 * L::MR)
             && k > L::KC / 2
             && c.rows * c.cols * size_of::<L::Elem>() <= Machine::get().l2 / 2;
-    if blend && (cut || plan.in_order) || plan.in_order && c.col != 1 {
+    let in_order = plan.b == ReadB::InOrder;
+    if blend && (cut || in_order) || in_order && c.col != 1 {
         // SAFETY: the caller's contract.
         return unsafe { aside::<L>(product) };
     }
     let a_len = if plan.copy_a { plan.mc * plan.kc } else { 0 };
-    let b_len = if plan.copy_b { plan.nc * plan.kc } else { 0 };
+    let b_len = if plan.b.is_copied() { plan.nc * plan.kc } else { 0 };
     Buffer::with(a_len.next_multiple_of(64) + b_len, |space: *mut L::Elem| {
         // SAFETY: the buffer has room for both copies.
         unsafe { blocks::<L>(product, &plan, space, space.add(a_len.next_multiple_of(64))) }
@@ -146,7 +147,8 @@ unsafe fn blocks<L: Lanes>(
 ) {
     let Product { a, b, c, update, .. } = *product;
     let (m, k, n) = (a.rows, a.cols, b.cols);
-    let sweeps = is_swept::<L>(a, b, &c) || plan.in_order && !L::LARGE && c.col == 1;
+    let copied = plan.b.is_copied();
+    let sweeps = is_swept::<L>(a, b, &c) || plan.b == ReadB::InOrder && !L::LARGE && c.col == 1;
     let mut ic = 0;
     while ic < m {
         let mc = plan.mc.min(m - ic);
@@ -167,24 +169,25 @@ unsafe fn blocks<L: Lanes>(
                 let (b_block, c_block) = (b.block(pc, jc, kc, nc), c.block(ic, jc, mc, nc));
                 // SAFETY: the blocks lie inside the operands, the buffer has room for a block of B; the set is available.
                 unsafe {
-                    let right = if plan.copy_b {
-                        copy_b::<L>(b_block, b_space)
-                    } else {
-                        Right { ptr: b_block.ptr, step: b.row, next: L::NV * L::LANES }
-                    };
+                    let lies = Right { ptr: b_block.ptr, step: b.row, next: L::NV * L::LANES };
+                    // Of so many rows the first tile is one of the largest.
+                    let meanwhile = plan.b == ReadB::CopiedMeanwhile && !sweeps && mc >= L::MR * L::MR;
+                    let copying = L::COPYING.filter(|_| meanwhile);
+                    let right = if copied { copy_b::<L>(b_block, copying.is_some(), b_space) } else { lies };
                     let block = Macro { k: kc, a: left, b: right, c: c_block, update };
                     if sweeps {
                         block.sweep::<L>();
-                    } else if plan.copy_b && L::LARGE {
+                    } else if copied && L::LARGE {
                         block.along_rows::<L>();
-                    } else if plan.copy_b {
+                    } else if copied {
                         // As many as the second-level cache keeps from strip to strip.
                         let tile = L::MR * kc * size_of::<L::Elem>();
-                        block.down_columns::<L>((Machine::get().l2 / 4).div_ceil(tile.max(1)));
+                        let together = (Machine::get().l2 / 4).div_ceil(tile.max(1));
+                        block.down_columns::<L>(together, copying.map(|kernel| (kernel, lies)));
                     } else if mc == 1 {
                         block.row::<L>();
                     } else {
-                        block.down_columns::<L>(usize::MAX);
+                        block.down_columns::<L>(usize::MAX, None);
                     }
                 }
                 if pc + kc == k {
@@ -232,12 +235,13 @@ unsafe fn copy_a<L: Lanes>(a: MatRef<L::Elem>, most: usize, to: *mut L::Elem) ->
     Left { ptr: to.cast_const(), next: a.cols.cast_signed(), row: 1, step: None }
 }
 
-/// Copies a block of B strip by strip.
-unsafe fn copy_b<L: Lanes>(b: MatRef<L::Elem>, to: *mut L::Elem) -> Right<L::Elem> {
+/// Copies a block of B strip by strip, the last alone if it is narrower and the whole ones are copied later.
+unsafe fn copy_b<L: Lanes>(b: MatRef<L::Elem>, later: bool, to: *mut L::Elem) -> Right<L::Elem> {
     let nr = L::NV * L::LANES;
     let (strips, rest) = (b.cols / nr, b.cols % nr);
     let group = |first, cols, strips| Group { first, cols, strips, to_row: nr };
-    let groups = [group(0, nr, strips), group(strips * nr, rest, usize::from(rest > 0))];
+    let groups =
+        [group(0, nr, if later { 0 } else { strips }), group(strips * nr, rest, usize::from(rest > 0))];
     // SAFETY: the caller's buffer has room for whole strips; the set is available.
     unsafe { copy_strips::<L>(b, groups, to) };
     Right { ptr: to.cast_const(), step: nr.cast_signed(), next: nr * b.rows }
@@ -310,15 +314,30 @@ struct Macro<T> {
 }
 
 impl<T: Element> Macro<T> {
-    /// All tiles of the block, strip by strip; of a tall block so many tiles at a time.
-    unsafe fn down_columns<L: Lanes<Elem = T>>(&self, together: usize) {
+    /// All tiles of the block, strip by strip; of a tall block so many tiles at a time. Whole strips are first copied from where they lie,
+    /// if it is said how, by the kernel of the first tile, which is one of the largest.
+    unsafe fn down_columns<L: Lanes<Elem = T>>(
+        &self,
+        together: usize,
+        from: Option<(CopyingFn<T>, Right<T>)>,
+    ) {
         let (nr, n) = (L::NV * L::LANES, self.c.cols);
         let (tiles, ..) = shares(self.c.rows, L::MR);
         for first in (0..tiles).step_by(together) {
             for s in 0..n.div_ceil(nr) {
-                let tiles = first..tiles.min(first.saturating_add(together));
-                // SAFETY: the strip lies inside the block.
-                unsafe { self.strip::<L>(s, nr.min(n - s * nr), tiles) };
+                let mut tiles = first..tiles.min(first.saturating_add(together));
+                let cols = nr.min(n - s * nr);
+                // SAFETY: the strip lies inside the block, and what is copied has its place in the buffer that B is read from.
+                unsafe {
+                    if let Some((kernel, b)) = from.filter(|_| first == 0 && cols == nr) {
+                        let (_, tile) = Self { b, ..*self }.tile::<L>(0, L::MR, (s, 0), nr);
+                        kernel(&tile, self.b.ptr.wrapping_add(s * self.b.next).cast_mut());
+                        tiles.start = 1;
+                    }
+                    if !tiles.is_empty() {
+                        self.strip::<L>(s, cols, tiles);
+                    }
+                }
             }
         }
     }

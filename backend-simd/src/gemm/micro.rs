@@ -48,6 +48,13 @@ pub(crate) struct Tile<T> {
 /// The instruction set is available and the invariants of [`Tile`] hold for the kernel's size.
 pub(crate) type MicroFn<T> = unsafe fn(&Tile<T>);
 
+/// A micro-kernel that copies its whole strip of B, row after row.
+///
+/// # Safety
+///
+/// As for [`MicroFn`], and the second argument is valid for k rows of a strip.
+pub(super) type CopyingFn<T> = unsafe fn(&Tile<T>, *mut T);
+
 /// The micro-kernels of a lane type.
 pub(crate) trait Micro: Lane {
     /// Rows of the largest tile.
@@ -61,6 +68,8 @@ pub(crate) trait Micro: Lane {
     const KC: usize = if Self::LARGE { 8192 / size_of::<Self::Elem>() } else { 512 };
     /// Kernels by rows − 1, then by [`slot`].
     const TILES: &'static [[MicroFn<Self::Elem>; SLOTS]];
+    /// The kernel of the largest tile that also copies the strip of B which it reads; none for large tiles.
+    const COPYING: Option<CopyingFn<Self::Elem>>;
     /// Kernels of one row by the logarithm of the registers, then whether the last one is partial.
     const ROWS: [[MicroFn<Self::Elem>; 2]; 4];
 }
@@ -82,11 +91,17 @@ macro_rules! opaque {
     }};
 }
 
-/// `COPIES` promises that A and B are copies: columns of `MR` elements and rows of `NV` registers, one after the other.
-struct Run<'a, T, const MR: usize, const NV: usize, const LAST: u8, const COPIES: bool>(&'a Tile<T>);
+/// Where the operands are: A and B anywhere; both copies, columns of `MR` elements and rows of `NV` registers, one after the other; or
+/// anywhere, and B is to be copied so.
+const ANYWHERE: u8 = 0;
+const COPIES: u8 = 1;
+const COPYING: u8 = 2;
 
-impl<T: Element, const MR: usize, const NV: usize, const LAST: u8, const COPIES: bool> Kernel<T>
-    for Run<'_, T, MR, NV, LAST, COPIES>
+/// The second field is where B is copied to.
+struct Run<'a, T, const MR: usize, const NV: usize, const LAST: u8, const PLACE: u8>(&'a Tile<T>, *mut T);
+
+impl<T: Element, const MR: usize, const NV: usize, const LAST: u8, const PLACE: u8> Kernel<T>
+    for Run<'_, T, MR, NV, LAST, PLACE>
 {
     type Output = ();
 
@@ -127,7 +142,8 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8, const COPIES:
                 }
 
                 let mut row_b = b;
-                if COPIES {
+                let mut to = self.1;
+                if PLACE == COPIES {
                     debug_assert!([a_row, a_step, b_step] == [1, MR, NV * L::LANES].map(usize::cast_signed));
                     add_products_of_copies::<L, MR, NV, LAST>(&mut acc, &mut half, [a, b], k);
                 } else if a_row == 1 && embeds::<L>() && MR > 6 && LAST != HALF {
@@ -152,6 +168,9 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8, const COPIES:
                     let mut rows = [a, a.wrapping_offset(7 * a_row)];
                     for _ in 0..k {
                         rows = [opaque!(rows[0]), opaque!(rows[1])];
+                        if PLACE == COPYING {
+                            to = copy_row::<L, NV>(row_b, b_step, to);
+                        }
                         multiply_add::<L, MR, NV, LAST>(&mut acc, &mut half, row_b, last, |i| {
                             let offset = match i % 7 {
                                 0 => 0,
@@ -200,6 +219,25 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8, const COPIES:
             }
         }
     }
+}
+
+/// Rows of B that are fetched ahead of the one that is copied: from row to row memory is left and entered again, which processors do not
+/// foresee.
+const ROWS_AHEAD: isize = 16;
+
+/// Copies a row of a strip, of rows that are `step` apart; returns where the next one goes.
+#[inline(always)]
+unsafe fn copy_row<L: Lane, const NV: usize>(
+    row: *const L::Elem,
+    step: isize,
+    to: *mut L::Elem,
+) -> *mut L::Elem {
+    prefetch(row.wrapping_offset(step.wrapping_mul(ROWS_AHEAD)), NV * L::LANES);
+    for v in 0..NV {
+        // SAFETY: the caller's: both are valid for `NV` registers.
+        unsafe { L::load(row.wrapping_add(v * L::LANES)).store(to.wrapping_add(v * L::LANES)) };
+    }
+    to.wrapping_add(NV * L::LANES)
 }
 
 /// Steps of the sums of copies in one turn of their loop.
@@ -306,12 +344,17 @@ pub(crate) unsafe fn load<L: Lane, const NV: usize, const PART: bool>(
 
 unsafe fn micro<L: Lane, const MR: usize, const NV: usize, const LAST: u8>(tile: &Tile<L::Elem>) {
     // SAFETY: the contract of `MicroFn`.
-    unsafe { L::enter(Run::<_, MR, NV, LAST, false>(tile)) }
+    unsafe { L::enter(Run::<_, MR, NV, LAST, ANYWHERE>(tile, std::ptr::null_mut())) }
 }
 
 unsafe fn micro_of_copies<L: Lane, const MR: usize>(tile: &Tile<L::Elem>) {
     // SAFETY: the contract of `MicroFn`, and of `slot`.
-    unsafe { L::enter(Run::<_, MR, 2, WHOLE, true>(tile)) }
+    unsafe { L::enter(Run::<_, MR, 2, WHOLE, COPIES>(tile, std::ptr::null_mut())) }
+}
+
+unsafe fn micro_copying<L: Lane, const MR: usize>(tile: &Tile<L::Elem>, to: *mut L::Elem) {
+    // SAFETY: the contract of `CopyingFn`.
+    unsafe { L::enter(Run::<_, MR, 2, WHOLE, COPYING>(tile, to)) }
 }
 
 /// Kernels for a number of rows.
@@ -356,6 +399,8 @@ macro_rules! micro_kernels {
         impl Micro for $lane {
             const MR: usize = $mr;
             const TILES: &'static [[MicroFn<Self::Elem>; SLOTS]] = &[$(tiles::<$lane, $rows>()),*];
+            const COPYING: Option<CopyingFn<Self::Elem>> =
+                if Self::LARGE { None } else { Some(micro_copying::<$lane, $mr>) };
             const ROWS: [[MicroFn<Self::Elem>; 2]; 4] = [
                 [micro::<$lane, 1, 1, WHOLE>, micro::<$lane, 1, 1, PART>],
                 [micro::<$lane, 1, 2, WHOLE>, micro::<$lane, 1, 2, PART>],

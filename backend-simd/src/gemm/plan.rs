@@ -9,6 +9,25 @@ use crate::gemm::shares;
 use crate::gemm::view::{MatMut, MatRef};
 use crate::isa::Element;
 
+/// How the tiles read B.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReadB {
+    /// Strip by strip as it lies in memory.
+    AsItLies,
+    /// Some rows at a time as they lie in memory, with a visit to C for each of them.
+    InOrder,
+    /// From copies of its strips.
+    Copied,
+    /// So, and whole strips are copied while their first tiles are computed.
+    CopiedMeanwhile,
+}
+
+impl ReadB {
+    pub(super) fn is_copied(self) -> bool {
+        matches!(self, Self::Copied | Self::CopiedMeanwhile)
+    }
+}
+
 /// The plan of one product: block sizes, and which operands are copied.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
@@ -16,9 +35,7 @@ pub(super) struct Plan {
     pub(super) kc: usize,
     pub(super) nc: usize,
     pub(super) copy_a: bool,
-    pub(super) copy_b: bool,
-    /// Whether some rows of B at a time are read as they lie in memory, with a visit to C for each of them.
-    pub(super) in_order: bool,
+    pub(super) b: ReadB,
 }
 
 impl Plan {
@@ -40,7 +57,7 @@ impl Plan {
         let (few, at_a_time) = if L::LARGE { (2, 32) } else { (4, 16) };
         if !copy_b && (!blend || k > 2 * at_a_time) && 1 < m && m < few * L::MR && is_read_in_order(b) {
             let kc = equal_share(k, at_a_time);
-            return Self { mc: m, kc, nc: n, copy_a: false, copy_b, in_order: true };
+            return Self { mc: m, kc, nc: n, copy_a: false, b: ReadB::InOrder };
         }
         let copy_a = k > 8
             && m > 1
@@ -49,7 +66,7 @@ impl Plan {
             // Large tiles read little: only several small ones are better off with what stays in the first-level cache.
             let several = m / L::MR >= if a.col == 1 { 5 } else { 2 };
             let kc = if blend || L::LARGE || !several { k } else { equal_share(k, longest_piece::<L>(a)) };
-            return Self { mc: m, kc, nc: n, copy_a, copy_b, in_order: false };
+            return Self { mc: m, kc, nc: n, copy_a, b: ReadB::AsItLies };
         }
         let kc = if blend { k.max(1) } else { equal_share(k, L::KC) };
         // As many rows or columns, in whole units, as are to be found in so much of a cache.
@@ -58,7 +75,16 @@ impl Plan {
         let nc = if copy_b { equal_share(n.div_ceil(nr), within(machine.l2 / 2, nr)) * nr } else { n };
         let mc =
             if copy_a { equal_share(m, within((machine.l3 / 4).min(8 << 20), L::MR) * L::MR) } else { m };
-        Self { mc, kc, nc, copy_a, copy_b, in_order: false }
+        // A strip of long rows lies in so many pages that it is best visited together with the strips beside it.
+        let short = b.row.unsigned_abs() * size <= 1024;
+        let read_b = if !copy_b {
+            ReadB::AsItLies
+        } else if !L::LARGE && short && [b.col, c.col] == [1, 1] {
+            ReadB::CopiedMeanwhile
+        } else {
+            ReadB::Copied
+        };
+        Self { mc, kc, nc, copy_a, b: read_b }
     }
 }
 

@@ -270,6 +270,12 @@ fn large_shapes() {
     }
     Case { shape: [70, 1100, 140], layouts: [0, 1, 0], update: 2 }.check::<f64>(f64::EPSILON);
     Case { shape: [65, 563, 800], layouts: [1, 0, 0], update: 1 }.check::<f64>(f64::EPSILON);
+    // Short rows of B: whole strips are copied by the first tile, and what is left beside them before. Several blocks of rows and of sums.
+    for shape in [[61, 300, 64], [150, 1030, 67]] {
+        for layouts in [[0, 0, 0], [1, 0, 0], [0, 0, 2], [3, 5, 1]] {
+            Case::check_updates::<f64>(shape, layouts, f64::EPSILON);
+        }
+    }
     // More rows of A than are copied at once.
     Case { shape: [1030, 2060, 130], layouts: [1, 0, 0], update: 1 }.check::<f32>(f64::from(f32::EPSILON));
 }
