@@ -92,9 +92,9 @@ def load(folder):
 
 
 def first(rng, inputs, hidden):
-    """He's and Glorot's random weights, no bias."""
-    w1 = rng.normal(0, (2 / inputs) ** 0.5, (hidden, inputs)).astype(np.float32)
-    w2 = rng.normal(0, (1 / hidden) ** 0.5, (10, hidden)).astype(np.float32)
+    """Glorot's random weights, of the last layer 0, no bias."""
+    w1 = rng.normal(0, (2 / (inputs + hidden)) ** 0.5, (hidden, inputs)).astype(np.float32)
+    w2 = np.zeros((10, hidden), np.float32)
     return [(w1, np.zeros(hidden, np.float32)), (w2, np.zeros(10, np.float32))]
 
 
