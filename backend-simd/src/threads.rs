@@ -416,6 +416,11 @@ mod tests {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
     }
 
+    /// Whether a helper can answer while its owner waits: on a single core it sleeps again before the owner goes on.
+    fn two_run_at_once() -> bool {
+        thread::available_parallelism().map_or(true, |cores| cores.get() > 1)
+    }
+
     /// Shares work again and again, and checks that each part ran once.
     fn many_rounds(rounds: usize, parts: usize) {
         for round in 0..rounds {
@@ -505,6 +510,9 @@ mod tests {
 
     #[test]
     fn what_is_worth_sharing_follows_the_way_of_a_word() {
+        if !two_run_at_once() {
+            return;
+        }
         pool(2).install(|| {
             TEAM.with(|team| {
                 // Nobody answers.
@@ -540,6 +548,9 @@ mod tests {
                     assert_eq!(ways(0, SMALL), 1);
                 }
                 assert_eq!(team.spawned.load(Relaxed), 0);
+                if !two_run_at_once() {
+                    return;
+                }
                 let patience = Instant::now();
                 while team.decisions.load(Relaxed) >= VALID {
                     ways(0, SMALL);
