@@ -10,7 +10,7 @@
 #![allow(clippy::pointers_in_nomem_asm_block, reason = "`opaque` reads nothing")]
 
 use crate::gemm::Update;
-use crate::gemm::pack::prefetch;
+use crate::gemm::pack::{copy_row, prefetch};
 use crate::isa::{Element, Kernel};
 use crate::lane::{Lane, portable};
 #[cfg(target_arch = "x86_64")]
@@ -169,7 +169,9 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8, const PLACE: 
                     for _ in 0..k {
                         rows = [opaque!(rows[0]), opaque!(rows[1])];
                         if PLACE == COPYING {
-                            to = copy_row::<L, NV>(row_b, b_step, to);
+                            let next = row_b.wrapping_offset(b_step.wrapping_mul(ROWS_AHEAD));
+                            copy_row::<L>(row_b, NV * L::LANES, to, next);
+                            to = to.wrapping_add(NV * L::LANES);
                         }
                         multiply_add::<L, MR, NV, LAST>(&mut acc, &mut half, row_b, last, |i| {
                             let offset = match i % 7 {
@@ -224,21 +226,6 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8, const PLACE: 
 /// Rows of B that are fetched ahead of the one that is copied: from row to row memory is left and entered again, which processors do not
 /// foresee.
 const ROWS_AHEAD: isize = 16;
-
-/// Copies a row of a strip, of rows that are `step` apart; returns where the next one goes.
-#[inline(always)]
-unsafe fn copy_row<L: Lane, const NV: usize>(
-    row: *const L::Elem,
-    step: isize,
-    to: *mut L::Elem,
-) -> *mut L::Elem {
-    prefetch(row.wrapping_offset(step.wrapping_mul(ROWS_AHEAD)), NV * L::LANES);
-    for v in 0..NV {
-        // SAFETY: the caller's: both are valid for `NV` registers.
-        unsafe { L::load(row.wrapping_add(v * L::LANES)).store(to.wrapping_add(v * L::LANES)) };
-    }
-    to.wrapping_add(NV * L::LANES)
-}
 
 /// Steps of the sums of copies in one turn of their loop.
 const UNROLLED: usize = 4;

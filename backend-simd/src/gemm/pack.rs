@@ -204,7 +204,12 @@ unsafe fn copy_square<L: Lane>(from: MatRef<L::Elem>, to: *mut L::Elem, to_row: 
 
 /// Copies `n` adjacent scalars; meanwhile those at `next` are fetched.
 #[inline(always)]
-unsafe fn copy_row<L: Lane>(from: *const L::Elem, n: usize, to: *mut L::Elem, next: *const L::Elem) {
+pub(super) unsafe fn copy_row<L: Lane>(
+    from: *const L::Elem,
+    n: usize,
+    to: *mut L::Elem,
+    next: *const L::Elem,
+) {
     // SAFETY: both sides are valid for `n` scalars.
     unsafe {
         for j in (0..n).step_by(L::LANES) {
