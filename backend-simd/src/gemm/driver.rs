@@ -483,7 +483,7 @@ impl<T: Element> Macro<T> {
             update: self.update,
         };
         let copies = step.is_none() && self.b.step == (L::NV * L::LANES).cast_signed();
-        (L::TILES[rows - 1][slot::<L>(vectors, last, copies)], tile)
+        (L::TILES[rows - 1][slot::<L>(vectors, &tile, copies)], tile)
     }
 
     /// The only row of the block, in wide pieces, unless B is wider and comes from afar.

@@ -91,11 +91,13 @@ macro_rules! opaque {
     }};
 }
 
-/// Where the operands are: A and B anywhere; both copies, columns of `MR` elements and rows of `NV` registers, one after the other; or
-/// anywhere, and B is to be copied so.
+/// Where the operands are: A and B anywhere; both copies, columns of `MR` elements and rows of `NV` registers, one after the other;
+/// anywhere, and B is to be copied so; anywhere, but elements of A are adjacent along its rows, or across them.
 const ANYWHERE: u8 = 0;
 const COPIES: u8 = 1;
 const COPYING: u8 = 2;
+const ALONG: u8 = 3;
+const ACROSS: u8 = 4;
 
 /// The second field is where B is copied to.
 struct Run<'a, T, const MR: usize, const NV: usize, const LAST: u8, const PLACE: u8>(&'a Tile<T>, *mut T);
@@ -143,9 +145,9 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8, const PLACE: 
 
                 let mut row_b = b;
                 let mut to = self.1;
-                if PLACE == COPIES {
-                    debug_assert!([a_row, a_step, b_step] == [1, MR, NV * L::LANES].map(usize::cast_signed));
-                    add_products_of_copies::<L, MR, NV, LAST>(&mut acc, &mut half, [a, b], k);
+                if matches!(PLACE, COPIES | ALONG | ACROSS) {
+                    let tile = Tile { a, b, ..*self.0 };
+                    add_products::<L, MR, NV, LAST, PLACE>(&mut acc, &mut half, &tile);
                 } else if a_row == 1 && embeds::<L>() && MR > 6 && LAST != HALF {
                     // A copy, or a column of A: no row needs an address of its own.
                     let mut columns = [a; 2];
@@ -163,8 +165,7 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8, const PLACE: 
                     // Seven rows share a pointer: so few addresses stay in registers, and an instruction adds up each. (Derived
                     // from each other, as the compiler would have them, they take an instruction a row.)
                     const { assert!(MR <= 14) };
-                    let bytes = a_row * size_of::<T>().cast_signed();
-                    let (row_1, row_3, row_5) = (opaque!(bytes), opaque!(3 * bytes), opaque!(5 * bytes));
+                    let from_row = Multiples::of(a_row * size_of::<T>().cast_signed());
                     let mut rows = [a, a.wrapping_offset(7 * a_row)];
                     for _ in 0..k {
                         rows = [opaque!(rows[0]), opaque!(rows[1])];
@@ -174,16 +175,7 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8, const PLACE: 
                             to = to.wrapping_add(NV * L::LANES);
                         }
                         multiply_add::<L, MR, NV, LAST>(&mut acc, &mut half, row_b, last, |i| {
-                            let offset = match i % 7 {
-                                0 => 0,
-                                1 => row_1,
-                                2 => row_1.wrapping_mul(2),
-                                3 => row_3,
-                                4 => row_1.wrapping_mul(4),
-                                5 => row_5,
-                                _ => row_3.wrapping_mul(2),
-                            };
-                            [rows[i / 7].wrapping_byte_offset(offset); 2]
+                            [rows[i / 7].wrapping_byte_offset(from_row.times(i % 7)); 2]
                         });
                         row_b = row_b.wrapping_offset(b_step);
                         rows = [rows[0].wrapping_offset(a_step), rows[1].wrapping_offset(a_step)];
@@ -227,33 +219,117 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8, const PLACE: 
 /// foresee.
 const ROWS_AHEAD: isize = 16;
 
-/// Steps of the sums of copies in one turn of their loop.
+/// A distance and the multiples of it that an address has none for, each in a register of which the compiler does not know that.
+struct Multiples {
+    once: isize,
+    thrice: isize,
+    five_times: isize,
+}
+
+impl Multiples {
+    #[inline(always)]
+    fn of(distance: isize) -> Self {
+        // SAFETY: see `opaque`.
+        unsafe {
+            Self {
+                once: opaque!(distance),
+                thrice: opaque!(distance.wrapping_mul(3)),
+                five_times: opaque!(distance.wrapping_mul(5)),
+            }
+        }
+    }
+
+    /// So many times the distance, up to 6.
+    #[inline(always)]
+    fn times(&self, n: usize) -> isize {
+        match n {
+            0 => 0,
+            1 => self.once,
+            2 => self.once.wrapping_mul(2),
+            3 => self.thrice,
+            4 => self.once.wrapping_mul(4),
+            5 => self.five_times,
+            _ => self.thrice.wrapping_mul(2),
+        }
+    }
+}
+
+/// Steps of the sums in one turn of their loop.
 const UNROLLED: usize = 4;
 
-/// All steps of the sums of copies. The compiler knows where everything lies, and several steps share the instructions that count them.
+/// All steps of the sums, of which several share the instructions that count them: a step of the largest tile of 256-bit registers takes 21
+/// instead of 24. A core that does the work of another thread meanwhile begins but three of them a cycle (AMD's Zen 3), of which two have
+/// to be multiply-adds.
 #[inline(always)]
-unsafe fn add_products_of_copies<L: Lane, const MR: usize, const NV: usize, const LAST: u8>(
+unsafe fn add_products<L: Lane, const MR: usize, const NV: usize, const LAST: u8, const PLACE: u8>(
     acc: &mut [[L; NV]; MR],
     half: &mut [L::Half; MR],
-    [mut column, mut row]: [*const L::Elem; 2],
-    k: usize,
+    tile: &Tile<L::Elem>,
 ) {
-    let mut add = |step: usize, column: *const L::Elem, row: *const L::Elem| {
-        let (column, row) = (column.wrapping_add(step * MR), row.wrapping_add(step * NV * L::LANES));
-        // SAFETY: the caller's: k columns of `MR` elements and k rows of `NV` registers.
-        unsafe { multiply_add::<L, MR, NV, LAST>(acc, half, row, L::LANES, |i| [column.wrapping_add(i); 2]) }
-    };
-    for _ in 0..k / UNROLLED {
-        for step in 0..UNROLLED {
-            add(step, column, row);
+    let (width, height) = ((NV * L::LANES).cast_signed(), MR.cast_signed());
+    let Tile { mut a, mut b, k, a_row, a_step, b_step, .. } = *tile;
+    debug_assert!(match PLACE {
+        COPIES => [a_row, a_step, b_step] == [1, height, width],
+        ALONG => a_step == 1,
+        _ => a_row == 1,
+    });
+    // What the compiler is told of copies.
+    let (a_step, b_step) = if PLACE == COPIES { (height, width) } else { (a_step, b_step) };
+    let size = size_of::<L::Elem>().cast_signed();
+    let from_a = Multiples::of(size * if PLACE == ALONG { a_row } else { a_step });
+    let from_b = Multiples::of(size * b_step);
+    let step = Steps::<PLACE> { from_a, from_b, last: tile.last };
+    let turn = UNROLLED.cast_signed();
+    // SAFETY: the caller's: the invariants of `Tile`; and see `opaque`.
+    unsafe {
+        for _ in 0..k / UNROLLED {
+            step.add::<L, MR, NV, LAST, 0>(acc, half, a, b);
+            step.add::<L, MR, NV, LAST, 1>(acc, half, a, b);
+            step.add::<L, MR, NV, LAST, 2>(acc, half, a, b);
+            step.add::<L, MR, NV, LAST, 3>(acc, half, a, b);
+            (a, b) = (a.wrapping_offset(turn * a_step), b.wrapping_offset(turn * b_step));
+            (a, b) = (opaque!(a), opaque!(b));
         }
-        // SAFETY: see `opaque`.
-        (column, row) = unsafe {
-            (opaque!(column.wrapping_add(UNROLLED * MR)), opaque!(row.wrapping_add(UNROLLED * NV * L::LANES)))
-        };
+        for _ in 0..k % UNROLLED {
+            step.add::<L, MR, NV, LAST, 0>(acc, half, a, b);
+            (a, b) = (a.wrapping_offset(a_step), b.wrapping_offset(b_step));
+        }
     }
-    for step in 0..k % UNROLLED {
-        add(step, column, row);
+}
+
+/// Where the operands of several steps are: multiples of the bytes between the rows of A, or between its columns where these are adjacent,
+/// and between the rows of B.
+struct Steps<const PLACE: u8> {
+    from_a: Multiples,
+    from_b: Multiples,
+    last: usize,
+}
+
+impl<const PLACE: u8> Steps<PLACE> {
+    /// One step, so many after that of `a` and `b`.
+    #[inline(always)]
+    unsafe fn add<L: Lane, const MR: usize, const NV: usize, const LAST: u8, const AFTER: usize>(
+        &self,
+        acc: &mut [[L; NV]; MR],
+        half: &mut [L::Half; MR],
+        a: *const L::Elem,
+        b: *const L::Elem,
+    ) {
+        let row_b = match PLACE {
+            COPIES => b.wrapping_add(AFTER * NV * L::LANES),
+            _ => b.wrapping_byte_offset(self.from_b.times(AFTER)),
+        };
+        // SAFETY: the caller's: the invariants of `Tile`.
+        unsafe {
+            multiply_add::<L, MR, NV, LAST>(acc, half, row_b, self.last, |i| {
+                let at = match PLACE {
+                    COPIES => a.wrapping_add(AFTER * MR + i),
+                    ALONG => a.wrapping_byte_offset(self.from_a.times(i)).wrapping_add(AFTER),
+                    _ => a.wrapping_byte_offset(self.from_a.times(AFTER)).wrapping_add(i),
+                };
+                [at; 2]
+            });
+        }
     }
 }
 
@@ -329,14 +405,11 @@ pub(crate) unsafe fn load<L: Lane, const NV: usize, const PART: bool>(
     }
 }
 
-unsafe fn micro<L: Lane, const MR: usize, const NV: usize, const LAST: u8>(tile: &Tile<L::Elem>) {
-    // SAFETY: the contract of `MicroFn`.
-    unsafe { L::enter(Run::<_, MR, NV, LAST, ANYWHERE>(tile, std::ptr::null_mut())) }
-}
-
-unsafe fn micro_of_copies<L: Lane, const MR: usize>(tile: &Tile<L::Elem>) {
+unsafe fn micro<L: Lane, const MR: usize, const NV: usize, const LAST: u8, const PLACE: u8>(
+    tile: &Tile<L::Elem>,
+) {
     // SAFETY: the contract of `MicroFn`, and of `slot`.
-    unsafe { L::enter(Run::<_, MR, 2, WHOLE, COPIES>(tile, std::ptr::null_mut())) }
+    unsafe { L::enter(Run::<_, MR, NV, LAST, PLACE>(tile, std::ptr::null_mut())) }
 }
 
 unsafe fn micro_copying<L: Lane, const MR: usize>(tile: &Tile<L::Elem>, to: *mut L::Elem) {
@@ -345,15 +418,18 @@ unsafe fn micro_copying<L: Lane, const MR: usize>(tile: &Tile<L::Elem>, to: *mut
 }
 
 /// Kernels for a number of rows.
-const SLOTS: usize = 6;
+const SLOTS: usize = 8;
 
-/// Index into a row of [`Micro::TILES`] for a tile of so many registers, of which the last holds `last` columns; `copies` tells that A and B
-/// are copies.
+/// Index into a row of [`Micro::TILES`] for tiles of so many registers; `copies` tells that A and B are copies of such tiles. Short sums are
+/// over before they have gained what several steps at once have to prepare.
 #[inline]
-pub(super) fn slot<L: Lane>(vectors: usize, last: usize, copies: bool) -> usize {
-    match (vectors, last) {
-        (2, last) if last == L::LANES && copies => 5,
-        (2, last) => 3 + usize::from(last < L::LANES),
+pub(super) fn slot<L: Lane>(vectors: usize, tile: &Tile<L::Elem>, copies: bool) -> usize {
+    match (vectors, tile.last) {
+        (2, last) if last < L::LANES => 4,
+        (2, _) if copies => 5,
+        (2, _) if tile.a_step == 1 && tile.k >= 4 * UNROLLED => 6,
+        (2, _) if tile.a_row == 1 && tile.k >= 4 * UNROLLED => 7,
+        (2, _) => 3,
         (_, last) if halves::<L>() && last <= L::Half::LANES => usize::from(HALF),
         (_, last) => usize::from(if last < L::LANES { PART } else { WHOLE }),
     }
@@ -370,14 +446,17 @@ const fn embeds<L: Lane>() -> bool {
 }
 
 const fn tiles<L: Micro, const MR: usize>() -> [MicroFn<L::Elem>; SLOTS] {
+    // Small tiles only, since others have more to do at every step; nearly all of them are of these sizes.
+    let unrolled = !L::LARGE && MR + 1 >= L::MR;
     [
-        micro::<L, MR, 1, WHOLE>,
-        micro::<L, MR, 1, PART>,
-        if halves::<L>() { micro::<L, MR, 1, HALF> } else { micro::<L, MR, 1, PART> },
-        micro::<L, MR, 2, WHOLE>,
-        micro::<L, MR, 2, PART>,
-        // Small tiles only, since others have more to do at every step; nearly all of them are of these sizes.
-        if !L::LARGE && MR + 1 >= L::MR { micro_of_copies::<L, MR> } else { micro::<L, MR, 2, WHOLE> },
+        micro::<L, MR, 1, WHOLE, ANYWHERE>,
+        micro::<L, MR, 1, PART, ANYWHERE>,
+        if halves::<L>() { micro::<L, MR, 1, HALF, ANYWHERE> } else { micro::<L, MR, 1, PART, ANYWHERE> },
+        micro::<L, MR, 2, WHOLE, ANYWHERE>,
+        micro::<L, MR, 2, PART, ANYWHERE>,
+        if unrolled { micro::<L, MR, 2, WHOLE, COPIES> } else { micro::<L, MR, 2, WHOLE, ANYWHERE> },
+        if unrolled { micro::<L, MR, 2, WHOLE, ALONG> } else { micro::<L, MR, 2, WHOLE, ANYWHERE> },
+        if unrolled { micro::<L, MR, 2, WHOLE, ACROSS> } else { micro::<L, MR, 2, WHOLE, ANYWHERE> },
     ]
 }
 
@@ -389,10 +468,10 @@ macro_rules! micro_kernels {
             const COPYING: Option<CopyingFn<Self::Elem>> =
                 if Self::LARGE { None } else { Some(micro_copying::<$lane, $mr>) };
             const ROWS: [[MicroFn<Self::Elem>; 2]; 4] = [
-                [micro::<$lane, 1, 1, WHOLE>, micro::<$lane, 1, 1, PART>],
-                [micro::<$lane, 1, 2, WHOLE>, micro::<$lane, 1, 2, PART>],
-                [micro::<$lane, 1, 4, WHOLE>, micro::<$lane, 1, 4, PART>],
-                [micro::<$lane, 1, 8, WHOLE>, micro::<$lane, 1, 8, PART>],
+                [micro::<$lane, 1, 1, WHOLE, ANYWHERE>, micro::<$lane, 1, 1, PART, ANYWHERE>],
+                [micro::<$lane, 1, 2, WHOLE, ANYWHERE>, micro::<$lane, 1, 2, PART, ANYWHERE>],
+                [micro::<$lane, 1, 4, WHOLE, ANYWHERE>, micro::<$lane, 1, 4, PART, ANYWHERE>],
+                [micro::<$lane, 1, 8, WHOLE, ANYWHERE>, micro::<$lane, 1, 8, PART, ANYWHERE>],
             ];
         }
     };

@@ -218,9 +218,10 @@ fn is_awkward<T>(row: isize) -> bool {
 }
 
 /// The longest piece of a sum for tiles that read A as it lies in memory: for small ones such that beside a strip of B the first-level
-/// cache keeps the lines that their columns of A lie in, which the next tiles read as well.
+/// cache keeps the lines that their columns of A lie in, which the next tiles read as well: all of them, if they are few.
 pub(super) fn longest_piece<L: Micro>(a: MatRef<L::Elem>) -> usize {
-    if L::LARGE || a.col == 1 { L::KC } else { L::KC / 4 }
+    let few = bytes::<L::Elem>(a.rows, 1) <= 256;
+    if L::LARGE || a.col == 1 { L::KC } else { L::KC / 16 * if few { 3 } else { 4 } }
 }
 
 /// The larger of the shares when `n` is cut into as few equal ones as possible of at most `most`; at least 1.
