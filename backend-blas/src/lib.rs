@@ -312,6 +312,10 @@ where
         self.vectors.apply_slope(slope, delta)
     }
 
+    fn select_rows(&self, x: &ArrayRef2<T>, r: &[usize], c: &mut ArrayRef2<T>) -> Result<()> {
+        self.vectors.select_rows(x, r, c)
+    }
+
     fn softmax(&self, z: &mut ArrayRef2<T>) -> Result<()> {
         self.vectors.softmax(z)
     }

@@ -288,6 +288,12 @@ macro_rules! backend {
                 Ok(())
             }
 
+            fn select_rows(&self, x: &ArrayRef2<$t>, r: &[usize], c: &mut ArrayRef2<$t>) -> Result<()> {
+                check::select_rows(x, r, c)?;
+                self.engine.select_rows(x, r, c);
+                Ok(())
+            }
+
             fn softmax(&self, z: &mut ArrayRef2<$t>) -> Result<()> {
                 // SAFETY: the array is borrowed until the call returns.
                 unsafe { elementwise::softmax(self.engine.isa, MatMut::new(z)) };

@@ -47,6 +47,11 @@ const DEEP: usize = 1 << 20;
 const DEEP_SOONER: usize = 1 << 16;
 const DEPTH: usize = 256;
 
+/// Whether a batch of so many inputs is the first factor of a deep product with most layers: one of 16 units is, and smaller ones.
+pub(crate) fn is_halved(rows: usize, depth: usize) -> bool {
+    depth >= DEPTH && 4 * rows <= depth && 16 * rows * depth >= DEEP_SOONER
+}
+
 /// Most multiply-adds of a product alone that is better off without a plan.
 const TINY: usize = 1 << 12;
 

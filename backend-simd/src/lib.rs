@@ -12,6 +12,7 @@ mod gemm;
 mod isa;
 mod lane;
 mod optimizers;
+mod select;
 mod small;
 mod threads;
 mod vmath;

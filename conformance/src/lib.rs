@@ -32,7 +32,7 @@
 //! - **Replace** never reads the old output, which holds NaN; **Add** adds. A sum over nothing is 0.
 //! - **NaN and infinities** (`…_special`) come out where the loops let them; 0 · NaN is NaN. Where a formula gives NaN for
 //!   an infinite z only as ∞ · 0 or ∞ − ∞, its limit is accepted as well.
-//! - **Shapes** (`…_shapes`) and labels that do not fit are refused with the right error and nothing is written.
+//! - **Shapes** (`…_shapes`), labels and numbers of rows that do not fit are refused with the right error and nothing is written.
 //! - **Determinism**: the same bits from a second call and from twelve threads at once.
 //!
 //! # How many cases
@@ -50,6 +50,7 @@ mod optimizers;
 mod products;
 mod reference;
 mod repeat;
+mod select;
 mod shapes;
 mod softmax;
 
@@ -135,6 +136,7 @@ macro_rules! __each_check {
             dense_descend_values dense_descend_shapes
             activate_values activate_special activate_saturation
             apply_slope_values apply_slope_special apply_slope_shapes
+            select_rows_values select_rows_special select_rows_shapes
             softmax_values softmax_special
             softmax_backward_values softmax_backward_special softmax_backward_shapes
             log_softmax_values log_softmax_special
@@ -194,6 +196,7 @@ mod every {
     pub(super) use crate::optimizers::*;
     pub(super) use crate::products::*;
     pub(super) use crate::repeat::*;
+    pub(super) use crate::select::*;
     pub(super) use crate::shapes::*;
     pub(super) use crate::softmax::*;
 }

@@ -63,6 +63,9 @@ fn everything<T: Scalar>(backend: &dyn Backend<T>, case: &Case) -> Result<Answer
     answers.push(("activate", exact(&a)));
     accepted(backend.apply_slope(slope, &mut a))?;
     answers.push(("apply_slope", exact(&a)));
+    let r: Vec<usize> = (0..m).map(|i| (7 * i + 3) % m).collect();
+    accepted(backend.select_rows(&x, &r, &mut a))?;
+    answers.push(("select_rows", exact(&a)));
     let mut p = logits.clone();
     accepted(backend.softmax(&mut p))?;
     answers.push(("softmax", exact(&p)));

@@ -42,6 +42,8 @@ enum Fault {
     UpdateIgnoresTheBound,
     UpdateKeepsWhatFades,
     DotInOneSum,
+    SelectAssumesTheOrder,
+    SelectNeverChecks,
 }
 
 /// The naive backend with a fault.
@@ -288,6 +290,20 @@ impl<T: Scalar> Backend<T> for Broken {
         Naive.dot(x, y)
     }
 
+    fn select_rows(&self, x: &ArrayRef2<T>, r: &[usize], c: &mut ArrayRef2<T>) -> Result<()> {
+        let mut r = r.to_vec();
+        match self.0 {
+            Fault::SelectAssumesTheOrder => r.sort_unstable(),
+            Fault::SelectNeverChecks => {
+                for row in &mut r {
+                    *row = x.nrows().saturating_sub(1).min(*row);
+                }
+            }
+            _ => {}
+        }
+        Naive.select_rows(x, &r, c)
+    }
+
     fn dense_descend(
         &self,
         delta: &ArrayRef2<T>,
@@ -338,10 +354,12 @@ fn caught_by(fault: Fault) -> &'static str {
             "update_values"
         }
         Fault::DotInOneSum => "dot_values",
+        Fault::SelectAssumesTheOrder => "select_rows_values",
+        Fault::SelectNeverChecks => "select_rows_shapes",
     }
 }
 
-const FAULTS: [Fault; 30] = [
+const FAULTS: [Fault; 32] = [
     Fault::DropsTheRemainder,
     Fault::DropsTheLastLaneOfTheSum,
     Fault::ReadsStaleOutput,
@@ -372,6 +390,8 @@ const FAULTS: [Fault; 30] = [
     Fault::UpdateIgnoresTheBound,
     Fault::UpdateKeepsWhatFades,
     Fault::DotInOneSum,
+    Fault::SelectAssumesTheOrder,
+    Fault::SelectNeverChecks,
 ];
 
 fn caught<T: Scalar>() {

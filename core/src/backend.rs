@@ -218,6 +218,20 @@ pub trait Backend<T: Scalar>: Send + Sync {
         Ok(())
     }
 
+    /// The samples of a shuffled batch, rows of X by their numbers: C_i ← X_(r_i).
+    ///
+    /// Shapes: X n × n_k, r batch, C batch × n_k. A row may be named more than once.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) as for every method; [`Error::Setting`](crate::Error::Setting) if X has no such row.
+    fn select_rows(&self, x: &ArrayRef2<T>, r: &[usize], c: &mut ArrayRef2<T>) -> Result<()> {
+        check::select_rows(x, r, c)?;
+        for (&i, mut row) in r.iter().zip(c.rows_mut()) {
+            row.assign(&x.row(i));
+        }
+        Ok(())
+    }
+
     /// Softmax of each row, in place: p_i ← e^(z_i) / Σ_j e^(z_j).
     ///
     /// The largest z of the row is subtracted first, which changes nothing but the range.

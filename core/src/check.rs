@@ -148,6 +148,19 @@ pub fn dense_gradient<T>(
     }
 }
 
+/// X n × n_k, C batch × n_k, and each of the batch's numbers below n.
+///
+/// # Errors
+/// [`Error::Shape`] or [`Error::Setting`] otherwise.
+#[inline]
+pub fn select_rows<T>(x: &ArrayRef2<T>, r: &[usize], c: &ArrayRef2<T>) -> Result<()> {
+    expect("select_rows", "C", c.dim(), (r.len(), x.ncols()))?;
+    match r.iter().find(|&&row| row >= x.nrows()) {
+        Some(row) => Err(Error::setting("a row to select", row, "a number below that of the rows")),
+        None => Ok(()),
+    }
+}
+
 /// The gradient, and each state that the update's rule has, as long as the parameters.
 ///
 /// # Errors

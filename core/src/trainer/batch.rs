@@ -1,9 +1,9 @@
 //! The samples of a batch.
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, Axis, Slice};
 
 use crate::layer::rows_of;
-use crate::{Dataset, Scalar, Targets};
+use crate::{Backend, Dataset, Result, Scalar, Targets};
 
 /// The samples of a batch.
 pub(super) struct Part<'a, T> {
@@ -49,9 +49,14 @@ impl<T: Scalar> Batch<T> {
         scalars.saturating_mul(size_of::<T>()).saturating_add(rows * size_of::<usize>())
     }
 
-    pub(super) fn gather(&mut self, data: &Dataset<'_, T>, places: &[usize]) -> Part<'_, T> {
+    pub(super) fn gather(
+        &mut self,
+        backend: &dyn Backend<T>,
+        data: &Dataset<'_, T>,
+        places: &[usize],
+    ) -> Result<Part<'_, T>> {
         let rows = places.len();
-        copy_rows(&data.inputs(), places, &mut self.inputs);
+        select(backend, data.inputs(), places, &mut self.inputs)?;
         let targets = match data.targets() {
             Targets::Classes(labels) => {
                 self.labels.clear();
@@ -59,7 +64,7 @@ impl<T: Scalar> Batch<T> {
                 Targets::Classes(&self.labels)
             }
             Targets::Values(values) => {
-                copy_rows(&values, places, &mut self.values);
+                select(backend, values, places, &mut self.values)?;
                 Targets::Values(rows_of(self.values.view(), 0, rows))
             }
         };
@@ -68,16 +73,16 @@ impl<T: Scalar> Batch<T> {
             self.weights.extend(places.iter().map(|&i| weights[i]));
             &*self.weights
         });
-        Part { inputs: rows_of(self.inputs.view(), 0, rows), targets, weights }
+        Ok(Part { inputs: rows_of(self.inputs.view(), 0, rows), targets, weights })
     }
 }
 
-fn copy_rows<T: Scalar>(from: &ArrayView2<'_, T>, places: &[usize], to: &mut Array2<T>) {
-    for (&i, mut row) in places.iter().zip(to.axis_iter_mut(Axis(0))) {
-        let source = from.row(i);
-        match (source.as_slice(), row.as_slice_mut()) {
-            (Some(source), Some(row)) => row.copy_from_slice(source),
-            _ => row.assign(&source),
-        }
-    }
+/// The rows of a matrix at these places, into the first rows of another.
+fn select<T: Scalar>(
+    backend: &dyn Backend<T>,
+    from: ArrayView2<'_, T>,
+    places: &[usize],
+    to: &mut Array2<T>,
+) -> Result<()> {
+    backend.select_rows(&from, places, &mut to.slice_axis_mut(Axis(0), Slice::from(..places.len())))
 }

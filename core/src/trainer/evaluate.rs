@@ -101,7 +101,7 @@ pub(super) fn measure<T: Scalar>(
     for start in (0..n).step_by(batch) {
         let end = n.min(start + batch);
         let Part { inputs, targets, weights } = match rows {
-            Some(rows) => gathered.gather(data, &rows[start..end]),
+            Some(rows) => gathered.gather(backend, data, &rows[start..end])?,
             None => Part::of(data, start, end),
         };
         let weighted = weights.map(|weights| Weighted::new(loss, weights));

@@ -139,12 +139,17 @@ impl<'r, 'd, T: Scalar> Memory<'r, 'd, T> {
     }
 
     /// The samples from `start` to `end` of the epoch, and the workspace.
-    fn part(&mut self, start: usize, end: usize) -> (Part<'_, T>, &mut Workspace<T>) {
+    fn part(
+        &mut self,
+        backend: &dyn Backend<T>,
+        start: usize,
+        end: usize,
+    ) -> Result<(Part<'_, T>, &mut Workspace<T>)> {
         let part = match &self.order {
-            Some(order) => self.batch.gather(self.data, &order[start..end]),
+            Some(order) => self.batch.gather(backend, self.data, &order[start..end])?,
             None => Part::of(self.data, start, end),
         };
-        (part, &mut self.workspace)
+        Ok((part, &mut self.workspace))
     }
 }
 
@@ -298,7 +303,7 @@ impl<T: Scalar> Trainer<'_, T> {
     ) -> Result<Score> {
         let mode = Mode::Train { seed: self.seed, step: run.batches };
         run.batches += 1;
-        let (part, workspace) = memory.part(start, end);
+        let (part, workspace) = memory.part(backend, start, end)?;
         let optimizer = &mut self.optimizer;
         let descent = if self.gradients.is_plain() { optimizer.descent() } else { None };
         with_loss(&*self.loss, &part, |loss, weight| {
@@ -421,7 +426,7 @@ fn gradient_of<T: Scalar>(
     for (start, end) in spans {
         let mode = Mode::Train { seed, step: *batches };
         *batches += 1;
-        let (part, workspace) = memory.part(start, end);
+        let (part, workspace) = memory.part(backend, start, end)?;
         let score = with_loss(loss, &part, |loss, weight| {
             let (inputs, targets) = (&part.inputs, part.targets);
             let how = Accumulate::Replace;
