@@ -418,18 +418,21 @@ unsafe fn micro_copying<L: Lane, const MR: usize>(tile: &Tile<L::Elem>, to: *mut
 }
 
 /// Kernels for a number of rows.
-const SLOTS: usize = 8;
+const SLOTS: usize = 10;
 
 /// Index into a row of [`Micro::TILES`] for tiles of so many registers; `copies` tells that A and B are copies of such tiles. Short sums are
 /// over before they have gained what several steps at once have to prepare.
 #[inline]
 pub(super) fn slot<L: Lane>(vectors: usize, tile: &Tile<L::Elem>, copies: bool) -> usize {
+    let place = match (tile.a_row, tile.a_step) {
+        _ if tile.k < 4 * UNROLLED => 0,
+        (_, 1) => 1,
+        (1, _) => 2,
+        _ => 0,
+    };
     match (vectors, tile.last) {
-        (2, last) if last < L::LANES => 4,
-        (2, _) if copies => 5,
-        (2, _) if tile.a_step == 1 && tile.k >= 4 * UNROLLED => 6,
-        (2, _) if tile.a_row == 1 && tile.k >= 4 * UNROLLED => 7,
-        (2, _) => 3,
+        (2, last) if last == L::LANES && copies => 9,
+        (2, last) => 3 + 2 * place + usize::from(last < L::LANES),
         (_, last) if halves::<L>() && last <= L::Half::LANES => usize::from(HALF),
         (_, last) => usize::from(if last < L::LANES { PART } else { WHOLE }),
     }
@@ -446,17 +449,20 @@ const fn embeds<L: Lane>() -> bool {
 }
 
 const fn tiles<L: Micro, const MR: usize>() -> [MicroFn<L::Elem>; SLOTS] {
+    let (whole, part) = (micro::<L, MR, 2, WHOLE, ANYWHERE>, micro::<L, MR, 2, PART, ANYWHERE>);
     // Small tiles only, since others have more to do at every step; nearly all of them are of these sizes.
     let unrolled = !L::LARGE && MR + 1 >= L::MR;
     [
         micro::<L, MR, 1, WHOLE, ANYWHERE>,
         micro::<L, MR, 1, PART, ANYWHERE>,
         if halves::<L>() { micro::<L, MR, 1, HALF, ANYWHERE> } else { micro::<L, MR, 1, PART, ANYWHERE> },
-        micro::<L, MR, 2, WHOLE, ANYWHERE>,
-        micro::<L, MR, 2, PART, ANYWHERE>,
-        if unrolled { micro::<L, MR, 2, WHOLE, COPIES> } else { micro::<L, MR, 2, WHOLE, ANYWHERE> },
-        if unrolled { micro::<L, MR, 2, WHOLE, ALONG> } else { micro::<L, MR, 2, WHOLE, ANYWHERE> },
-        if unrolled { micro::<L, MR, 2, WHOLE, ACROSS> } else { micro::<L, MR, 2, WHOLE, ANYWHERE> },
+        whole,
+        part,
+        if unrolled { micro::<L, MR, 2, WHOLE, ALONG> } else { whole },
+        if unrolled { micro::<L, MR, 2, PART, ALONG> } else { part },
+        if unrolled { micro::<L, MR, 2, WHOLE, ACROSS> } else { whole },
+        if unrolled { micro::<L, MR, 2, PART, ACROSS> } else { part },
+        if unrolled { micro::<L, MR, 2, WHOLE, COPIES> } else { whole },
     ]
 }
 
