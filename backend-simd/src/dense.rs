@@ -47,23 +47,24 @@ const DEEP: usize = 1 << 20;
 const DEEP_SOONER: usize = 1 << 16;
 const DEPTH: usize = 256;
 
-/// Whether a batch of so many inputs is the first factor of a deep product with most layers: one of 16 units is, and smaller ones.
-pub(crate) fn is_halved(rows: usize, depth: usize) -> bool {
-    depth >= DEPTH && 4 * rows <= depth && 16 * rows * depth >= DEEP_SOONER
-}
-
 /// Most multiply-adds of a product alone that is better off without a plan.
 const TINY: usize = 1 << 12;
 
 /// Whether X W is computed as the sum of two products: for batches that are small beside the weights, if those of one input are
 /// adjacent in memory. Decided by shapes and strides alone.
 fn is_deep<T>(x: MatRef<T>, w: MatRef<T>) -> bool {
-    let (rows, depth, cols) = (x.rows, x.cols, w.cols);
-    w.col == 1
-        && 4 * rows <= depth
-        && rows.saturating_mul(depth).saturating_mul(cols)
-            >= if rows == 1 || depth >= DEPTH { DEEP_SOONER } else { DEEP }
-        && !gemm::is_dot(x, w)
+    w.col == 1 && has_deep_shape(x.rows, x.cols, w.cols) && !gemm::is_dot(x, w)
+}
+
+/// [`is_deep`] as far as it is decided by shapes.
+fn has_deep_shape(rows: usize, depth: usize, cols: usize) -> bool {
+    let deep = if rows == 1 || depth >= DEPTH { DEEP_SOONER } else { DEEP };
+    rows.saturating_mul(4) <= depth && rows.saturating_mul(depth).saturating_mul(cols) >= deep
+}
+
+/// Whether such a batch belongs to a deep product with layers of 16 units and more: then each of two threads will read half of its columns.
+pub(crate) fn is_halved(rows: usize, depth: usize) -> bool {
+    has_deep_shape(rows, depth, 16)
 }
 
 /// A vector as a matrix of one row.

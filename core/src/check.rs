@@ -1,5 +1,5 @@
-//! Shape checks that a [`Backend`](crate::Backend)'s methods start with: each returns
-//! [`Error::Shape`] unless the arguments of the method of the same name fit together.
+//! Checks that a [`Backend`](crate::Backend)'s methods start with: each returns [`Error::Shape`] unless the arguments of the method
+//! of the same name fit together. Numbers of rows are checked as well.
 
 use ndarray::{ArrayRef1, ArrayRef2};
 
@@ -155,8 +155,17 @@ pub fn dense_gradient<T>(
 #[inline]
 pub fn select_rows<T>(x: &ArrayRef2<T>, r: &[usize], c: &ArrayRef2<T>) -> Result<()> {
     expect("select_rows", "C", c.dim(), (r.len(), x.ncols()))?;
-    match r.iter().find(|&&row| row >= x.nrows()) {
-        Some(row) => Err(Error::setting("a row to select", row, "a number below that of the rows")),
+    row_numbers("a row to select", r, x.nrows())
+}
+
+/// Numbers of rows, each below n.
+///
+/// # Errors
+/// [`Error::Setting`] otherwise, with `name` in the message.
+#[inline]
+pub fn row_numbers(name: &'static str, r: &[usize], n: usize) -> Result<()> {
+    match r.iter().find(|&&row| row >= n) {
+        Some(row) => Err(Error::setting(name, row, "a number below that of the rows")),
         None => Ok(()),
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use chainrule_core::{
-    Accumulate, Epoch, Error as NetworkError, Evaluation, Loss, Mode, Scalar, Targets, Weighted, Workspace,
+    Accumulate, Epoch, Evaluation, Loss, Mode, Scalar, Targets, Weighted, Workspace, check,
 };
 use chainrule_model::write_atomically;
 use ndarray::Axis;
@@ -51,9 +51,8 @@ impl RunReport {
     /// [`Error::Network`] if the network, the loss and the data do not fit each other, [`Error::Picture`] if the inputs are no
     /// pictures of that size.
     pub fn from_run<T: Scalar>(run: &Run<'_, '_, T>) -> Result<Self> {
-        if let Some(row) = run.rows.and_then(|rows| rows.iter().find(|&&row| row >= run.data.len())) {
-            let expected = "a number below that of the rows";
-            return Err(NetworkError::setting("a row of the data set", row, expected).into());
+        if let Some(rows) = run.rows {
+            check::row_numbers("a row of the data set", rows, run.data.len())?;
         }
         let Answers { confusion, mistakes, fits } = answers(run)?;
         let gradient = gradient(run)?;

@@ -7,7 +7,7 @@ use super::report::Evaluation;
 use crate::metric::Metric;
 use crate::{
     Activation, Backend, Dataset, Error, Link, Loss, Network, Result, Scalar, Score, Targets, Weighted,
-    Workspace,
+    Workspace, check,
 };
 
 /// A sum of scores, each weighted by its rows or by their weights.
@@ -168,10 +168,7 @@ pub(super) fn check_rows<T: Scalar>(data: &Dataset<'_, T>, rows: Option<&[usize]
     if rows.is_empty() {
         return Err(Error::Empty { what: "the part of the data set", expected: "row" });
     }
-    match rows.iter().find(|&&row| row >= data.len()) {
-        Some(row) => Err(Error::setting("a row of the data set", row, "a number below that of the rows")),
-        None => Ok(()),
-    }
+    check::row_numbers("a row of the data set", rows, data.len())
 }
 
 /// Refuses data that the network has no inputs or outputs for.
