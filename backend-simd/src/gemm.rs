@@ -9,6 +9,7 @@
 //! Blocks, tiles and threads cut C, never a sum, so the bits of a result are the same for any number of threads and for
 //! every instruction set that has fused multiply-add.
 
+mod address;
 mod dot;
 mod driver;
 mod machine;
@@ -25,6 +26,7 @@ use std::ops::Range;
 
 use crate::isa::{Element, Isa, Ready};
 use crate::threads;
+pub(crate) use address::Multiples;
 pub(crate) use driver::Lanes;
 pub(crate) use micro::load;
 pub(crate) use pack::{Buffer, Copy};

@@ -12,7 +12,7 @@
 use std::mem::MaybeUninit;
 
 use crate::gemm::view::{MatMut, MatRef};
-use crate::gemm::{self, Copy, load};
+use crate::gemm::{self, Copy, Multiples, load};
 use crate::isa::{Element, Kernel, Ready};
 use crate::lane::Lane;
 
@@ -92,6 +92,10 @@ impl<T: Element> Kernel<T> for &Small<'_, T> {
 
     #[inline(always)]
     unsafe fn run<L: Lane<Elem = T>>(self) {
+        if self.c.rows == 1 {
+            // SAFETY: the caller enables the set of `L`.
+            return unsafe { self.only_row::<L>() };
+        }
         let mut j = 0;
         // SAFETY: strips cover the columns of C; the caller enables the set of `L`.
         unsafe {
@@ -121,9 +125,6 @@ impl<T: Element> Small<'_, T> {
         let mut i = 0;
         // SAFETY: tiles cover the rows of C; the caller enables the set of `L`.
         unsafe {
-            if m == 1 {
-                return self.row::<L, NV, PART>(j, last);
-            }
             while m - i >= MR {
                 self.tile::<L, MR, NV, PART>(i, j, last);
                 i += MR;
@@ -174,29 +175,56 @@ impl<T: Element> Small<'_, T> {
         }
     }
 
+    /// The only row, three registers of columns at a time.
+    #[inline(always)]
+    unsafe fn only_row<L: Lane<Elem = T>>(&self) {
+        let mut j = 0;
+        // SAFETY: the pieces cover the columns of C; the caller enables the set of `L`.
+        unsafe {
+            while self.c.cols - j > 3 * L::LANES {
+                self.row::<L, 3, false>(j, L::LANES);
+                j += 3 * L::LANES;
+            }
+            let cols = self.c.cols - j;
+            let vectors = cols.div_ceil(L::LANES);
+            let last = cols + L::LANES - vectors * L::LANES;
+            match (vectors, last < L::LANES) {
+                (0, _) => {}
+                (1, false) => self.row::<L, 1, false>(j, last),
+                (1, true) => self.row::<L, 1, true>(j, last),
+                (2, false) => self.row::<L, 2, false>(j, last),
+                (2, true) => self.row::<L, 2, true>(j, last),
+                (_, false) => self.row::<L, 3, false>(j, last),
+                (_, true) => self.row::<L, 3, true>(j, last),
+            }
+        }
+    }
+
     /// The only row, `NV` registers of columns from j on: each sum is four chains, which need not wait for each other, of every
     /// fourth term; then s₀ + s₂ + (s₁ + s₃).
     #[inline(always)]
     unsafe fn row<L: Lane<Elem = T>, const NV: usize, const PART: bool>(&self, j: usize, last: usize) {
         let Self { a, b, .. } = self;
+        let size = size_of::<T>().cast_signed();
+        let (from_a, from_b) = (Multiples::of(size * a.col), Multiples::of(size * b.row));
+        let turn = CHAINS.cast_signed();
         // SAFETY: as in `tile`.
         unsafe {
             let mut acc = [[L::splat(T::ZERO); NV]; CHAINS];
-            let (mut from_a, mut from_b) = (a.ptr, b.at(0, j));
+            let (mut at_a, mut at_b) = (a.ptr, b.at(0, j));
             for _ in 0..a.cols / CHAINS {
                 for q in 0..CHAINS {
-                    add_term::<L, NV, PART>(&mut acc[q], from_a, from_b, last);
-                    from_a = from_a.wrapping_offset(a.col);
-                    from_b = from_b.wrapping_offset(b.row);
+                    let (a, b) = (from_a.after(q, at_a), from_b.after(q, at_b));
+                    add_term::<L, NV, PART>(&mut acc[q], a, b, last);
                 }
+                (at_a, at_b) = (at_a.wrapping_offset(turn * a.col), at_b.wrapping_offset(turn * b.row));
             }
             for q in 0..CHAINS {
                 if q == a.cols % CHAINS {
                     break;
                 }
-                add_term::<L, NV, PART>(&mut acc[q], from_a, from_b, last);
-                from_a = from_a.wrapping_offset(a.col);
-                from_b = from_b.wrapping_offset(b.row);
+                let (a, b) = (from_a.after(q, at_a), from_b.after(q, at_b));
+                add_term::<L, NV, PART>(&mut acc[q], a, b, last);
             }
             let mut sum = [[L::splat(T::ZERO); NV]; 1];
             for v in 0..NV {

@@ -9,10 +9,10 @@ use std::ops::Range;
 
 use crate::gemm::dot::{Combine, Dot};
 use crate::gemm::machine::Machine;
-use crate::gemm::micro::{CopyingFn, Micro, MicroFn, Tile, halves, slot};
+use crate::gemm::micro::{CopyingFn, Micro, MicroFn, Tile, WIDEST, halves, slot};
 use crate::gemm::outer::Outer;
 use crate::gemm::pack::{Buffer, Copy, Strips, prefetch};
-use crate::gemm::plan::{Plan, ReadB, is_swept, swept_rows};
+use crate::gemm::plan::{Plan, ReadB, is_streamed, is_swept, swept_rows};
 use crate::gemm::stream::Stream;
 use crate::gemm::view::{MatMut, MatRef};
 use crate::gemm::{Block, Product, Update, shares, split};
@@ -66,11 +66,15 @@ pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
         }
         return finish(product, 0, 0, c);
     }
+    if is_streamed::<L>(a, b, &c) {
+        // SAFETY: the caller's contract.
+        return unsafe { stream::<L>(product) };
+    }
     let blend = matches!(update, Update::Blend { .. });
     let plan = Plan::new::<L>(a, b, &c, blend);
     let cut = k > LONGEST_BLEND
         || !L::LARGE
-            && (a.rows == 1 || a.rows >= 8 * L::MR)
+            && a.rows >= 8 * L::MR
             && k > L::KC / 2
             && c.rows * c.cols * size_of::<L::Elem>() <= Machine::get().l2 / 2;
     let in_order = plan.b == ReadB::InOrder;
@@ -90,9 +94,28 @@ pub(super) unsafe fn run<L: Lanes>(product: &Product<'_, L::Elem>) {
 const SHORT: usize = 1024;
 
 /// Beyond this k a blend computes A·B aside first, since the chain of one element must not be cut; small tiles do so sooner if C is small:
-/// where it has many of them, to read pieces of A and B that stay in the first-level cache, and in a single row, to read B as it lies in
-/// memory.
+/// where it has many of them, to read pieces of A and B that stay in the first-level cache.
 const LONGEST_BLEND: usize = 2048;
+
+/// Computes a single row with B as it lies in memory; what is to be blended with C, in a buffer first.
+unsafe fn stream<L: Lanes>(product: &Product<'_, L::Elem>) {
+    let Product { a, b, c, update, .. } = *product;
+    let (x, c_row) = ((a.ptr, a.col), c.at(0, 0));
+    // SAFETY: the caller's: the row of A, B with adjacent columns and the row of C, whose columns are adjacent, too; the buffer is as long. The
+    // set is available.
+    unsafe {
+        match update {
+            Update::Replace | Update::Add => {
+                L::enter(Stream { x, b, c: c_row, add: update == Update::Add });
+            }
+            Update::Blend { .. } => Buffer::with(c.cols, |space: *mut L::Elem| {
+                L::enter(Stream { x, b, c: space, add: false });
+                L::enter(Combine { sums: MatMut { ptr: space, ..c }.as_ref(), c, update });
+            }),
+        }
+    }
+    finish(product, 0, 0, c);
+}
 
 /// Computes the sums in a buffer, and C from them: for a blend of which no sum is complete before the last block, and where to come
 /// back to a C of distant columns would cost too much.
@@ -486,26 +509,13 @@ impl<T: Element> Macro<T> {
         (L::TILES[rows - 1][slot::<L>(vectors, &tile, copies)], tile)
     }
 
-    /// The only row of the block, in wide pieces, unless B is wider and comes from afar.
+    /// The only row of the block, in pieces whose sums stay in registers.
     unsafe fn row<L: Lanes<Elem = T>>(&self) {
         let n = self.c.cols;
-        let far = self.k.saturating_mul(n).saturating_mul(size_of::<T>()) > Machine::get().l2 / 3;
-        let add = matches!(self.update, Update::Add);
-        if far && n > 8 * L::LANES && self.c.col == 1 && (add || self.update == Update::Replace) {
-            let (Left { ptr: x, step, .. }, Right { ptr: b, step: b_row, .. }) = (self.a, self.b);
-            let stream =
-                Stream { k: self.k, n, x, x_step: step.unwrap_or(1), b, b_row, c: self.c.at(0, 0), add };
-            // SAFETY: the row of A, the block of B and the row of C; the set is available.
-            return unsafe { L::enter(stream) };
-        }
-        let mut j = 0;
-        while j < n {
-            let vectors = (n - j).div_ceil(L::LANES);
-            let log = (vectors.next_power_of_two().ilog2() as usize).min(3);
-            // The largest power of two that is filled but for its last register.
-            let log = if vectors >= 1 << log { log } else { log - 1 };
-            let cols = (n - j).min(L::LANES << log);
-            let last = cols - ((1 << log) - 1) * L::LANES;
+        for (first, vectors) in split(n.div_ceil(L::LANES), WIDEST) {
+            let j = first * L::LANES;
+            let cols = (n - j).min(vectors * L::LANES);
+            let last = cols - (vectors - 1) * L::LANES;
             let tile = Tile {
                 count: 1,
                 a_next: 0,
@@ -522,7 +532,7 @@ impl<T: Element> Macro<T> {
                 last,
                 update: self.update,
             };
-            let kernel = L::ROWS[log][usize::from(last < L::LANES)];
+            let kernel = L::ROWS[vectors - 1][usize::from(last < L::LANES)];
             // SAFETY: the tile lies inside the row; the kernel is that of its size.
             unsafe {
                 if self.c.col == 1 {
@@ -531,7 +541,6 @@ impl<T: Element> Macro<T> {
                     through_scratch::<L>(kernel, tile, 1, cols, self.c.col);
                 }
             }
-            j += cols;
         }
     }
 }

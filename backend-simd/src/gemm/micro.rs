@@ -7,9 +7,9 @@
     clippy::needless_range_loop,
     reason = "a tile is indexed by its rows and columns, as the equation is"
 )]
-#![allow(clippy::pointers_in_nomem_asm_block, reason = "`opaque` reads nothing")]
 
 use crate::gemm::Update;
+use crate::gemm::address::{Multiples, opaque};
 use crate::gemm::pack::{copy_row, prefetch};
 use crate::isa::{Element, Kernel};
 use crate::lane::{Lane, portable};
@@ -70,26 +70,14 @@ pub(crate) trait Micro: Lane {
     const TILES: &'static [[MicroFn<Self::Elem>; SLOTS]];
     /// The kernel of the largest tile that also copies the strip of B which it reads; none for large tiles.
     const COPYING: Option<CopyingFn<Self::Elem>>;
-    /// Kernels of one row by the logarithm of the registers, then whether the last one is partial.
-    const ROWS: [[MicroFn<Self::Elem>; 2]; 4];
+    /// Kernels of one row by registers − 1, then whether the last one is partial.
+    const ROWS: [[MicroFn<Self::Elem>; 2]; WIDEST];
 }
 
 /// How the last register of a row is filled: as a whole; in part; not beyond its half, so that half a register does.
 const WHOLE: u8 = 0;
 const PART: u8 = 1;
 const HALF: u8 = 2;
-
-/// The same pointer or distance, of which the compiler no longer knows how it came about.
-macro_rules! opaque {
-    ($value:expr) => {{
-        #[allow(unused_mut, reason = "changed where there is such an instruction")]
-        let mut value = $value;
-        #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
-        // SAFETY, of the block that this stands in: an empty instruction, which leaves the value in its register as it is.
-        std::arch::asm!("/* {} */", inout(reg) value, options(pure, nomem, nostack, preserves_flags));
-        value
-    }};
-}
 
 /// Where the operands are: A and B anywhere; both copies, columns of `MR` elements and rows of `NV` registers, one after the other;
 /// anywhere, and B is to be copied so; anywhere, but elements of A are adjacent along its rows, or across them.
@@ -175,7 +163,7 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8, const PLACE: 
                             to = to.wrapping_add(NV * L::LANES);
                         }
                         multiply_add::<L, MR, NV, LAST>(&mut acc, &mut half, row_b, last, |i| {
-                            [rows[i / 7].wrapping_byte_offset(from_row.times(i % 7)); 2]
+                            [from_row.after(i % 7, rows[i / 7]); 2]
                         });
                         row_b = row_b.wrapping_offset(b_step);
                         rows = [rows[0].wrapping_offset(a_step), rows[1].wrapping_offset(a_step)];
@@ -218,41 +206,6 @@ impl<T: Element, const MR: usize, const NV: usize, const LAST: u8, const PLACE: 
 /// Rows of B that are fetched ahead of the one that is copied: from row to row memory is left and entered again, which processors do not
 /// foresee.
 const ROWS_AHEAD: isize = 16;
-
-/// A distance and the multiples of it that an address has none for, each in a register of which the compiler does not know that.
-struct Multiples {
-    once: isize,
-    thrice: isize,
-    five_times: isize,
-}
-
-impl Multiples {
-    #[inline(always)]
-    fn of(distance: isize) -> Self {
-        // SAFETY: see `opaque`.
-        unsafe {
-            Self {
-                once: opaque!(distance),
-                thrice: opaque!(distance.wrapping_mul(3)),
-                five_times: opaque!(distance.wrapping_mul(5)),
-            }
-        }
-    }
-
-    /// So many times the distance, up to 6.
-    #[inline(always)]
-    fn times(&self, n: usize) -> isize {
-        match n {
-            0 => 0,
-            1 => self.once,
-            2 => self.once.wrapping_mul(2),
-            3 => self.thrice,
-            4 => self.once.wrapping_mul(4),
-            5 => self.five_times,
-            _ => self.thrice.wrapping_mul(2),
-        }
-    }
-}
 
 /// Steps of the sums in one turn of their loop.
 const UNROLLED: usize = 4;
@@ -317,15 +270,15 @@ impl<const PLACE: u8> Steps<PLACE> {
     ) {
         let row_b = match PLACE {
             COPIES => b.wrapping_add(AFTER * NV * L::LANES),
-            _ => b.wrapping_byte_offset(self.from_b.times(AFTER)),
+            _ => self.from_b.after(AFTER, b),
         };
         // SAFETY: the caller's: the invariants of `Tile`.
         unsafe {
             multiply_add::<L, MR, NV, LAST>(acc, half, row_b, self.last, |i| {
                 let at = match PLACE {
                     COPIES => a.wrapping_add(AFTER * MR + i),
-                    ALONG => a.wrapping_byte_offset(self.from_a.times(i)).wrapping_add(AFTER),
-                    _ => a.wrapping_byte_offset(self.from_a.times(AFTER)).wrapping_add(i),
+                    ALONG => self.from_a.after(i, a).wrapping_add(AFTER),
+                    _ => self.from_a.after(AFTER, a).wrapping_add(i),
                 };
                 [at; 2]
             });
@@ -466,6 +419,13 @@ const fn tiles<L: Micro, const MR: usize>() -> [MicroFn<L::Elem>; SLOTS] {
     ]
 }
 
+/// Registers of a row that are computed at once, at most.
+pub(super) const WIDEST: usize = 8;
+
+const fn rows<L: Lane, const NV: usize>() -> [MicroFn<L::Elem>; 2] {
+    [micro::<L, 1, NV, WHOLE, ANYWHERE>, micro::<L, 1, NV, PART, ANYWHERE>]
+}
+
 macro_rules! micro_kernels {
     ($lane:ty, $mr:literal: $($rows:literal)*) => {
         impl Micro for $lane {
@@ -473,11 +433,9 @@ macro_rules! micro_kernels {
             const TILES: &'static [[MicroFn<Self::Elem>; SLOTS]] = &[$(tiles::<$lane, $rows>()),*];
             const COPYING: Option<CopyingFn<Self::Elem>> =
                 if Self::LARGE { None } else { Some(micro_copying::<$lane, $mr>) };
-            const ROWS: [[MicroFn<Self::Elem>; 2]; 4] = [
-                [micro::<$lane, 1, 1, WHOLE, ANYWHERE>, micro::<$lane, 1, 1, PART, ANYWHERE>],
-                [micro::<$lane, 1, 2, WHOLE, ANYWHERE>, micro::<$lane, 1, 2, PART, ANYWHERE>],
-                [micro::<$lane, 1, 4, WHOLE, ANYWHERE>, micro::<$lane, 1, 4, PART, ANYWHERE>],
-                [micro::<$lane, 1, 8, WHOLE, ANYWHERE>, micro::<$lane, 1, 8, PART, ANYWHERE>],
+            const ROWS: [[MicroFn<Self::Elem>; 2]; WIDEST] = [
+                rows::<$lane, 1>(), rows::<$lane, 2>(), rows::<$lane, 3>(), rows::<$lane, 4>(),
+                rows::<$lane, 5>(), rows::<$lane, 6>(), rows::<$lane, 7>(), rows::<$lane, 8>(),
             ];
         }
     };

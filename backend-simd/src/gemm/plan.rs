@@ -4,7 +4,7 @@
 //! Every number here was found by measuring all the ways of many products, on processors with AVX-512 and with AVX2.
 
 use crate::gemm::machine::Machine;
-use crate::gemm::micro::Micro;
+use crate::gemm::micro::{Micro, WIDEST};
 use crate::gemm::shares;
 use crate::gemm::view::{MatMut, MatRef};
 use crate::isa::Element;
@@ -192,6 +192,16 @@ pub(crate) fn is_read_in_order<T: Element>(b: MatRef<T>) -> bool {
     let row = b.row.unsigned_abs() * size_of::<T>();
     let large = if row >= 4096 { Machine::get().l2 / 2 } else { large_from() };
     b.col == 1 && row >= 1024 && bytes::<T>(b.rows, b.cols) > large
+}
+
+/// Whether C is a single row that had better be computed with B as it lies in memory than in pieces whose sums stay in registers: where pieces
+/// are several and B comes from afar. Large registers take all columns of many a B at once, which then has to be larger.
+pub(super) fn is_streamed<L: Micro>(a: MatRef<L::Elem>, b: MatRef<L::Elem>, c: &MatMut<L::Elem>) -> bool {
+    let near = if L::LARGE { Machine::get().l2 / 3 } else { NEAR };
+    a.rows == 1
+        && [b.col, c.col] == [1, 1]
+        && b.cols > WIDEST * L::LANES
+        && bytes::<L::Elem>(b.rows, b.cols) > near
 }
 
 /// Bytes that stay in the first-level cache while other things pass through it.

@@ -338,6 +338,19 @@ fn single_rows_of_large_products() {
     Case { shape: [1, 701, 900], layouts: [0, 0, 0], update: 1 }.check::<f64>(f64::EPSILON);
 }
 
+/// A single row of one register to more than are computed at once, and wider ones whose B is read as it lies in memory, with something left of
+/// the last register and of the last rows of B that are read side by side.
+#[test]
+fn single_rows_of_every_width() {
+    let (widest, step) = if cfg!(miri) { (35, 34) } else { (140, 1) };
+    for n in (1..=widest).step_by(step) {
+        for layouts in [[0, 0, 0], [0, 0, 1], [2, 2, 2]] {
+            Case::check_updates::<f32>([1, 250, n], layouts, f64::from(f32::EPSILON));
+            Case::check_updates::<f64>([1, 131, n], layouts, f64::EPSILON);
+        }
+    }
+}
+
 /// A few rows whose B is larger than caches: it is read some rows at a time, into a buffer where C is scattered or blended, and for more
 /// rows it is copied.
 #[test]
