@@ -515,24 +515,8 @@ impl<T: Element> Macro<T> {
         for (first, vectors) in split(n.div_ceil(L::LANES), WIDEST) {
             let j = first * L::LANES;
             let cols = (n - j).min(vectors * L::LANES);
-            let last = cols - (vectors - 1) * L::LANES;
-            let tile = Tile {
-                count: 1,
-                a_next: 0,
-                b_next: 0,
-                c_next: 0,
-                k: self.k,
-                a: self.a.ptr,
-                a_row: self.a.row,
-                a_step: self.a.step.unwrap_or(1),
-                b: self.b.ptr.wrapping_add(j),
-                b_step: self.b.step,
-                c: self.c.at(0, j),
-                c_row: self.c.row,
-                last,
-                update: self.update,
-            };
-            let kernel = L::ROWS[vectors - 1][usize::from(last < L::LANES)];
+            let (_, tile) = self.tile::<L>(0, 1, (0, j), cols);
+            let kernel = L::ROWS[vectors - 1][usize::from(tile.last < L::LANES)];
             // SAFETY: the tile lies inside the row; the kernel is that of its size.
             unsafe {
                 if self.c.col == 1 {
