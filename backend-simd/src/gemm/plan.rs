@@ -64,7 +64,7 @@ impl Plan {
             && if L::LARGE { large_tiles_copy_a::<L>(a, n) } else { small_tiles_copy_a::<L>(a, n, copy_b) };
         if !copy_a && !copy_b {
             // Large tiles read little: only several small ones are better off with what stays in the first-level cache.
-            let several = m / L::MR >= if a.col == 1 { 5 } else { 2 };
+            let several = if a.col == 1 { m >= 3 * L::MR && k > L::KC / 2 } else { m >= 2 * L::MR };
             let kc = if blend || L::LARGE || !several { k } else { equal_share(k, longest_piece::<L>(a)) };
             return Self { mc: m, kc, nc: n, copy_a, b: ReadB::AsItLies };
         }
@@ -131,7 +131,11 @@ fn small_tiles_copy_b<L: Micro>(a: MatRef<L::Elem>, b: MatRef<L::Elem>) -> bool 
     let places = sets * Machine::get().l1_ways;
     let clashes = sets < SETS && (lines > places || tiles >= 16 && 2 * lines > places);
     let slips = 2 * lines > places && n > 2 * L::NV * L::LANES;
-    tiles >= 10 && (clashes || size > large_from())
+    // Where registers of B lie in two lines, tiles pay for it at every step.
+    let register = size_of::<L>();
+    let crosses = !(row.is_multiple_of(register) && b.ptr.addr().is_multiple_of(register));
+    tiles >= 100 && crosses && k >= 48 && n > L::NV * L::LANES
+        || tiles >= 10 && (clashes || size > large_from())
         || tiles >= 8 && is_much(a, n) && size > 2 * large_from()
         || tiles >= 16 && (is_much(a, n) || size > Machine::get().l2 / 2)
         || tiles >= 24 && slips
@@ -227,11 +231,18 @@ fn is_awkward<T>(row: isize) -> bool {
     (row.unsigned_abs() * size_of::<T>()).is_multiple_of(2048)
 }
 
-/// The longest piece of a sum for tiles that read A as it lies in memory: for small ones such that beside a strip of B the first-level
-/// cache keeps the lines that their columns of A lie in, which the next tiles read as well: all of them, if they are few.
+/// The longest piece of a sum for tiles that read A as it lies in memory: for small ones such that the first-level cache keeps what they
+/// read again. Where rows of A are adjacent, that is a block of A beside a strip of B, if there are few enough rows; where columns are,
+/// the lines that these lie in, which the next tiles read as well: all of them, if they are few.
 pub(super) fn longest_piece<L: Micro>(a: MatRef<L::Elem>) -> usize {
-    let few = bytes::<L::Elem>(a.rows, 1) <= 256;
-    if L::LARGE || a.col == 1 { L::KC } else { L::KC / 16 * if few { 3 } else { 4 } }
+    let column = bytes::<L::Elem>(a.rows, 1);
+    if L::LARGE || a.col == 1 && column > 512 {
+        L::KC
+    } else if a.col == 1 {
+        (NEAR / 2 / column.max(1)).clamp(L::KC / 4, L::KC / 2)
+    } else {
+        L::KC / 16 * if column <= 256 { 3 } else { 4 }
+    }
 }
 
 /// The larger of the shares when `n` is cut into as few equal ones as possible of at most `most`; at least 1.

@@ -263,6 +263,11 @@ fn large_shapes() {
         [48, 80, 1024],
         // So much that both are copied: tiles of six rows and of five, and pieces of sums that are no multiple of four.
         [65, 563, 800],
+        // Many tiles whose registers of B would lie in two cache lines.
+        [613, 50, 35],
+        // Pieces of sums that a few tiles read at once.
+        [20, 700, 33],
+        [64, 300, 40],
     ] {
         for layouts in [[0, 0, 0], [0, 1, 0], [1, 0, 0], [1, 1, 1], [3, 5, 2]] {
             Case::check_updates::<f32>(shape, layouts, f64::from(f32::EPSILON));
