@@ -64,7 +64,7 @@ impl Plan {
             && if L::LARGE { large_tiles_copy_a::<L>(a, n) } else { small_tiles_copy_a::<L>(a, n, copy_b) };
         if !copy_a && !copy_b {
             // Large tiles read little: only several small ones are better off with what stays in the first-level cache.
-            let several = if a.col == 1 { m >= 3 * L::MR && k > L::KC / 2 } else { m >= 2 * L::MR };
+            let several = m / L::MR >= if a.col == 1 { FEWEST } else { 2 };
             let kc = if blend || L::LARGE || !several { k } else { equal_share(k, longest_piece::<L>(a)) };
             return Self { mc: m, kc, nc: n, copy_a, b: ReadB::AsItLies };
         }
@@ -231,15 +231,19 @@ fn is_awkward<T>(row: isize) -> bool {
     (row.unsigned_abs() * size_of::<T>()).is_multiple_of(2048)
 }
 
+/// Tiles from which a block of A, of which rows are adjacent, is worth keeping in the first-level cache from strip to strip of B.
+const FEWEST: usize = 3;
+
 /// The longest piece of a sum for tiles that read A as it lies in memory: for small ones such that the first-level cache keeps what they
-/// read again. Where rows of A are adjacent, that is a block of A beside a strip of B, if there are few enough rows; where columns are,
-/// the lines that these lie in, which the next tiles read as well: all of them, if they are few.
+/// read again. Where rows of A are adjacent, that is a block of A beside a strip of B, if there are few enough rows and the sum is not
+/// short; where columns are, the lines that these lie in, which the next tiles read as well: all of them, if they are few.
 pub(super) fn longest_piece<L: Micro>(a: MatRef<L::Elem>) -> usize {
     let column = bytes::<L::Elem>(a.rows, 1);
-    if L::LARGE || a.col == 1 && column > 512 {
+    let block = a.rows >= FEWEST * L::MR && column <= 512 && a.cols > L::KC / 2;
+    if L::LARGE || a.col == 1 && !block {
         L::KC
     } else if a.col == 1 {
-        (NEAR / 2 / column.max(1)).clamp(L::KC / 4, L::KC / 2)
+        (NEAR / 2 / column).clamp(L::KC / 4, L::KC / 2)
     } else {
         L::KC / 16 * if column <= 256 { 3 } else { 4 }
     }
