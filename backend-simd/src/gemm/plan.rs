@@ -64,8 +64,8 @@ impl Plan {
             && if L::LARGE { large_tiles_copy_a::<L>(a, n) } else { small_tiles_copy_a::<L>(a, n, copy_b) };
         if !copy_a && !copy_b {
             // Large tiles read little: only several small ones are better off with what stays in the first-level cache.
-            let several = m / L::MR >= if a.col == 1 { FEWEST } else { 2 };
-            let kc = if blend || L::LARGE || !several { k } else { equal_share(k, longest_piece::<L>(a)) };
+            let cut = !blend && !L::LARGE && has_several_tiles::<L>(a);
+            let kc = if cut { equal_share(k, longest_piece::<L>(a)) } else { k };
             return Self { mc: m, kc, nc: n, copy_a, b: ReadB::AsItLies };
         }
         let kc = if blend { k.max(1) } else { equal_share(k, L::KC) };
@@ -231,15 +231,17 @@ fn is_awkward<T>(row: isize) -> bool {
     (row.unsigned_abs() * size_of::<T>()).is_multiple_of(2048)
 }
 
-/// Tiles from which a block of A, of which rows are adjacent, is worth keeping in the first-level cache from strip to strip of B.
-const FEWEST: usize = 3;
+/// Whether A has so many tiles that what they read again is worth keeping in the first-level cache.
+fn has_several_tiles<L: Micro>(a: MatRef<L::Elem>) -> bool {
+    a.rows / L::MR >= if a.col == 1 { 3 } else { 2 }
+}
 
 /// The longest piece of a sum for tiles that read A as it lies in memory: for small ones such that the first-level cache keeps what they
 /// read again. Where rows of A are adjacent, that is a block of A beside a strip of B, if there are few enough rows and the sum is not
 /// short; where columns are, the lines that these lie in, which the next tiles read as well: all of them, if they are few.
 pub(super) fn longest_piece<L: Micro>(a: MatRef<L::Elem>) -> usize {
     let column = bytes::<L::Elem>(a.rows, 1);
-    let block = a.rows >= FEWEST * L::MR && column <= 512 && a.cols > L::KC / 2;
+    let block = column <= 512 && a.cols > L::KC / 2 && has_several_tiles::<L>(a);
     if L::LARGE || a.col == 1 && !block {
         L::KC
     } else if a.col == 1 {
